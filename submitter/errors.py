@@ -16,7 +16,8 @@
     │   ├── ReceiverUnreachable no answer, or none that can be read, after every try
     │   ├── ReceiverRefused     answered with a problem, whose fields it carries
     │   ├── CursorExpired       events after the cursor are no longer stored
-    │   └── NotEnded            the wait is over and the task has not ended
+    │   ├── NotEnded            the wait is over and the task has not ended
+    │   └── FileChanged         what was downloaded before is not the beginning of the file
     │
     │   in receiver/
     ├── ConfigError             config/errors.py: settings that are missing, malformed or contradictory
@@ -129,11 +130,15 @@ class CursorExpired(ClientError):
         self.oldest_after = oldest_after
 
 
+class FileChanged(ClientError):
+    """The `.part` of a download is not the beginning of the file. Delete it and try again."""
+
+
 class NotEnded(ClientError):
-    """`task` is the id; `state` the last one seen."""
+    """`task` is the id, of a run where that was waited for; `state` the last one seen."""
 
     def __init__(self, task: str, state: str) -> None:
-        super().__init__(f"task {task} is still {state}")
+        super().__init__(f"{task} is still {state}")
         self.task = task
         self.state = state
 

@@ -93,6 +93,19 @@ class RawRequest(CheckedRequest):
         return model if isinstance(model, str) else None
 
 
+class NotifyRequest(CheckedRequest):
+    """Where the webhooks of the task's own events go. Without a secret one is made and shown once, in the answer."""
+
+    url: str
+    secret: Annotated[str | None, Field(repr=False)] = None
+
+
+# The names under which the client takes them.
+Video = VideoRequest
+Raw = RawRequest
+Notify = NotifyRequest
+
+
 def prompt_weight(prompt: str) -> int:
     """Return the length as the providers count it: a Chinese character counts two, any other one."""
     return len(prompt) + len(_CHINESE.findall(prompt))

@@ -9,7 +9,9 @@ from pydantic import InstanceOf
 
 from receiver.config.types import InvalidValue, entries, from_text, read_long_key
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+KEY_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+_NAME = re.compile(KEY_NAME)
 
 
 class Scope(StrEnum):
@@ -50,8 +52,11 @@ class ApiKey:
 class ApiKeyDigest:
     """A key as it is compared: the SHA-256 of its bytes, from which the key cannot be found."""
 
+    #: None: it stands in the settings.
+    id: str | None = None
     name: str
     scopes: frozenset[Scope]
+    limits: Limits = NO_LIMITS
     sha256: bytes = field(repr=False)
 
 

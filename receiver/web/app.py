@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from receiver.callbacks.model import Accepted
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, present, snapshots, working
+from receiver.runtime.background import commit_listener, keys_read, present, snapshots, working
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
@@ -104,7 +104,11 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services() as services, operating(services, takes_on=takes_on_runs) as runs:
+        async with (
+            open_services() as services,
+            operating(services, takes_on=takes_on_runs) as runs,
+            keys_read(services),
+        ):
             app.state.bodies = Bodies.of(services.settings)
             app.callbacks = app.state.callbacks = CallbackTaker(
                 services.intake, app.state.bodies, services.metrics, services.reporter.spans

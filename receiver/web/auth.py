@@ -1,18 +1,12 @@
-"""Authentication: who sends a request. Bearer keys, of which we hold only SHA-256 digests, and their scopes.
+"""Authentication: who sends a request. Bearer keys, of which we hold only SHA-256 digests, and their scopes."""
 
-Every key is compared in full and in constant time, whatever matched before it. Bytes are compared with bytes, because a
-header may hold any of them.
-"""
-
-import hashlib
-import hmac
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.types import Scope as AsgiScope
 
 from receiver.config.api_keys import NO_LIMITS, ApiKeyDigest, Limits, Scope
+from receiver.runtime.keyring import Keyring
 from receiver.web.problems import Kind, Problem
 
 REALM = 'Bearer realm="whenfinal"'
@@ -35,6 +29,8 @@ class Caller:
     actor: str
     scopes: frozenset[Scope]
     limits: Limits = NO_LIMITS
+    #: None for a caller without one.
+    key: ApiKeyDigest | None = None
 
 
 #: The command, which runs the application inside its own process. Whoever runs it can read the ledger anyway.
@@ -44,48 +40,53 @@ COMMAND_LINE = Caller(name="", actor="command line", scopes=frozenset(Scope))
 ANYBODY = Caller(name="", actor="anybody", scopes=frozenset())
 
 
-def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> Caller:
-    """Return who sends the request. Raise a 401 problem for no valid key, a 403 problem without the scope."""
-    caller = _caller(request_scope, keys)
-    if needed not in caller.scopes:
-        challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
-        detail = f"This needs the scope {needed}; the key {caller.name} does not have it."
-        raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
-    return caller
-
-
-def _caller(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest]) -> Caller:
-    inside = request_scope.get(CALLER)
-    if isinstance(inside, Caller):
-        return inside
-    key = find_key(_token(request_scope), keys)
-    if key is None:
-        challenge = f'{REALM}, error="invalid_token"'
-        detail = "The key is not valid here."
-        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
-    return Caller(name=key.name, actor=f"key {key.name}", scopes=key.scopes)
-
-
-def may(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> bool:
-    """Whether the request has a valid key with the scope."""
+async def may(request_scope: AsgiScope, keyring: Keyring, needed: Scope) -> bool:
+    """Whether the request has a valid key with the scope. Raise StoreUnavailable as `authenticate`."""
     try:
-        authenticate(request_scope, keys, needed)
+        await authenticate(request_scope, keyring, needed)
     except Problem:
         return False
     return True
 
 
-def _token(request_scope: AsgiScope) -> bytes:
+async def authenticate(request_scope: AsgiScope, keyring: Keyring, needed: Scope) -> Caller:
+    """Return who sends the request. Raise a 401 problem for no valid key, a 403 problem without the scope.
+
+    Raise StoreUnavailable for an unknown key, which cannot be looked up.
+    """
+    caller = caller_inside(request_scope) or caller_of(await keyring.find(token_of(request_scope)))
+    check_scope(caller, needed)
+    return caller
+
+
+def caller_inside(request_scope: AsgiScope) -> Caller | None:
+    """The caller inside the process; None for what came over a socket."""
+    inside = request_scope.get(CALLER)
+    return inside if isinstance(inside, Caller) else None
+
+
+def caller_of(key: ApiKeyDigest | None) -> Caller:
+    """Raise a 401 problem without a key."""
+    if key is None:
+        challenge = f'{REALM}, error="invalid_token"'
+        detail = "The key is not valid here."
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
+    return Caller(name=key.name, actor=f"key {key.name}", scopes=key.scopes, limits=key.limits, key=key)
+
+
+def check_scope(caller: Caller, needed: Scope) -> None:
+    """Raise a 403 problem without the scope."""
+    if needed not in caller.scopes:
+        challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
+        detail = f"This needs the scope {needed}; the key {caller.name} does not have it."
+        raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
+
+
+def token_of(request_scope: AsgiScope) -> bytes:
+    """The key that a request sends. Raise a 401 problem without one."""
     given = [value for name, value in request_scope["headers"] if name == b"authorization"]
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     if found is None:
         detail = "Send one header Authorization: Bearer KEY."
         raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": REALM})
     return found[1]
-
-
-def find_key(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest | None:
-    """Return the key that the bytes are; None for none of ours."""
-    digest = hashlib.sha256(token).digest()
-    matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
-    return matching[0] if matching else None

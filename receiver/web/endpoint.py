@@ -19,7 +19,7 @@ from receiver.web.auth import ANYBODY, Caller, authenticate
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
-from receiver.web.problems import Kind, invalid, to_json
+from receiver.web.problems import Kind, Problem, invalid, to_json
 from receiver.web.schemas.tasks import NoBody
 from receiver.web.validation import check, read_query
 from submitter.api import ApiModel
@@ -85,6 +85,9 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     #: None: open to all.
     scope: Scope | None = None
+    #: The handler keeps to the limits of the caller's key. Any other one is about the whole service, and refuses a
+    #: limited key.
+    keeps_limits: bool = False
     #: A key of this scope shows more; without one the answer is the same for all.
     optional_scope: Scope | None = None
     #: No body at all means an empty object.
@@ -117,8 +120,12 @@ class Endpoint:
         trace.route = self.path
         caller = ANYBODY
         if self.scope is not None:
-            caller = authenticate(request.scope, services.api_keys, self.scope)
+            caller = await authenticate(request.scope, services.keyring, self.scope)
             trace.key = caller.name or None
+            if caller.limits.are_set and not self.keeps_limits:
+                raise Problem(
+                    Kind.OUTSIDE_LIMITS, f"The key {caller.name} is limited; this is about the whole service."
+                )
         context = RequestContext(
             request=request,
             services=services,

@@ -6,12 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from receiver.web.schemas import endpoints as endpoint_schemas
+from receiver.web.schemas import keys as key_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
-from submitter import api, api_operations, api_webhooks
+from submitter import api, api_keys, api_operations, api_webhooks
 
-_TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID = (
-    f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt")
+_TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID, _KEY_ID = (
+    f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt", "key")
 )
 
 _TASK: Mapping[str, Any] = {
@@ -146,6 +147,19 @@ _DURATION: Mapping[str, Any] = {
     "is_damaged": False,
 }
 
+_KEY: Mapping[str, Any] = {
+    "id": _KEY_ID,
+    "name": "render-farm",
+    "scopes": ["read", "submit"],
+    "providers": ["hiapi"],
+    "label": "team=films",
+    "created_at": "2026-09-21T14:00:00.000Z",
+    "created_by": "key ops",
+    "last_used_at": None,
+    "revoked_at": None,
+    "is_setting": False,
+}
+
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     task_schemas.SubmitRequest: {
         "provider": "hiapi",
@@ -241,6 +255,15 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
         "request_id": "req_5f0c2a9be17d44c3a1b6d208",
     },
+    key_schemas.CreateKeyRequest: {
+        "name": "render-farm",
+        "scopes": ["submit", "read"],
+        "providers": ["hiapi"],
+        "label": "team=films",
+    },
+    api_keys.Key: _KEY,
+    api_keys.CreatedKey: {**_KEY, "key": "wf_4QJk0u2rHqTnW1d8sYpVxZbC6mEoLgA9fRiUjK7tM3c"},
+    api_keys.KeysPage: {"keys": [_KEY], "next_cursor": None},
     endpoint_schemas.ResumeEndpointRequest: {"endpoint": "https://hooks.example.com", "dead_letters": True},
     api_operations.NotifyEndpointsPage: {"endpoints": [_ENDPOINT], "next_cursor": None},
     api_operations.ResumedEndpoint: {
@@ -317,5 +340,6 @@ PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "tasks/{id}": ("Our id of the task.", _TASK_ID),
     "subscriptions/{id}": ("The id of the subscription.", _SUBSCRIPTION_ID),
     "deliveries/{id}": ("The id of the delivery.", _DELIVERY_ID),
+    "keys/{id}": ("The id of the key, or `setting_` and the name of one of the settings.", _KEY_ID),
     "providers/{name}": ("The provider's name in the settings.", "hiapi"),
 }

@@ -22,7 +22,7 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     A key that is not valid shows no more than none, because a probe must not fail for its key.
     """
     await context.services.readiness.check()
-    if not may(context.request.scope, context.services.api_keys, Scope.READ):
+    if not await may(context.request.scope, context.services.keyring, Scope.READ):
         return JsonAnswer(body={"status": "ready"})
     accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()

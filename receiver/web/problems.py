@@ -39,6 +39,7 @@ class Kind(Enum):
     NOT_OURS = ("callback-not-ours", 401, "The callback carries neither our token nor a right signature")
     OUT_OF_QUOTA = ("provider-quota", 402, "The provider says that the account has no credit left")
     FORBIDDEN = ("scope-missing", 403, "The key does not have the scope for this")
+    OUTSIDE_LIMITS = ("outside-limits", 403, "The key is limited, and this lies outside of its limits")
     HEAD_TOO_SLOW = ("head-too-slow", 408, "The head of the request did not come in time")
     HEAD_TOO_LARGE = ("head-too-large", 431, "The head of the request is too large")
     NOT_FOUND = ("not-found", 404, "There is no such thing here")

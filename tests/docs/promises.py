@@ -43,6 +43,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_ledger_page.py::test_keys_show_by_name_and_scopes_and_nothing_secret_shows",
     ),
     (
+        "Of an API key the ledger has its digest alone; the key is shown once, and a revoked one stops working",
+        "tests/integration/web/test_keys.py::test_the_ledger_the_audit_and_the_log_hold_nothing_of_a_key",
+    ),
+    (
+        "A revoked API key is refused by every process within seconds; a new one works everywhere at once",
+        "tests/integration/web/test_keys.py::test_another_process_takes_a_new_key_at_once_and_refuses_a_revoked_one_soon",
+    ),
+    (
         "A backup of a SQLite ledger in use is whole and checked, and its time is noted; a bad one leaves no file",
         "tests/system/test_cli_backup.py::test_a_ledger_is_copied_while_it_is_served_and_the_copy_can_be_served",
     ),
@@ -71,8 +79,8 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
-        "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
-        "tests/browser/test_night.py::test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted",
+        "Each trouble of a night is found and cured at the pages, by the shell at a URL, and over the API",
+        "tests/browser/test_night.py::test_each_trouble_of_a_night_is_found_and_cured",
     ),
     (
         "A post below `/ops` that does not prove to come from a page of ours does nothing",

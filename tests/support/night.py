@@ -6,7 +6,7 @@ The provider is the simulator and the subscriber a server of the test, both on r
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,3 +194,61 @@ async def a_subscriber() -> AsyncIterator[Subscriber]:
 
     async with serving(answer) as subscriber.server:
         yield subscriber
+
+
+@dataclass(kw_only=True, eq=False)
+class Trouble:
+    """What was made to go wrong."""
+
+    night: Night
+    subscriber: Subscriber
+    #: Ids of the tasks that it is about.
+    tasks: list[str] = field(default_factory=list)
+    #: The id of the subscription to the subscriber, where there is one.
+    subscription: str = ""
+
+    @property
+    def task(self) -> str:
+        (only,) = self.tasks
+        return only
+
+    async def submits(self, *arguments: Any, **more: Any) -> str:
+        self.tasks.append(await self.night.submits(*arguments, **more))
+        return self.tasks[-1]
+
+
+Step = Callable[[Trouble], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One trouble and its cure, each way with what shows the trouble first."""
+
+    trouble: Step
+    page: Step
+    shell: Step
+    api: Step
+    #: What is true after the cure, beside that each task has ended once.
+    ended: Step | None = None
+    state: str = "succeeded"
+    is_sent: bool = True
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+async def shown_in_shell(on: Trouble, check: str, words: str) -> None:
+    """The doctor has a row about it, read again until it is there."""
+    async with asyncio.timeout(120):
+        while True:
+            (report,) = await on.night.shell_json("doctor", "--fail-on", "warn", status=1)
+            if words in _what(report, check):
+                return
+
+
+async def shown_by_api(on: Trouble, check: str, words: str) -> None:
+    async with asyncio.timeout(60):
+        while words not in _what(await on.night.api("GET", "/v1/checks"), check):
+            await asyncio.sleep(0.1)
+
+
+def _what(report: dict[str, Any], check: str) -> str:
+    return " ".join(f"{each['level']} {each['what']}" for each in report["checks"] if each["name"] == check)

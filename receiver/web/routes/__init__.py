@@ -4,6 +4,7 @@ from receiver.web.endpoint import Endpoint
 from receiver.web.routes.callbacks import CALLBACK_ROUTES
 from receiver.web.routes.deliveries import DELIVERY_ROUTES
 from receiver.web.routes.events import EVENT_ROUTES
+from receiver.web.routes.keys import KEY_ROUTES
 from receiver.web.routes.operations import OPERATION_ROUTES
 from receiver.web.routes.service import SERVICE_ROUTES
 from receiver.web.routes.subscriptions import SUBSCRIPTION_ROUTES
@@ -16,6 +17,7 @@ TAGS = {
     "subscriptions": "Send events to addresses as signed webhooks.",
     "deliveries": "See each webhook and its attempts, and send it again.",
     "operations": "Poll providers now, end the doubt about a submit, and end pauses.",
+    "keys": "Say who may do what.",
     "callbacks": "What providers post to us.",
     "service": "Probes and this description.",
 }
@@ -26,6 +28,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *SUBSCRIPTION_ROUTES,
     *DELIVERY_ROUTES,
     *OPERATION_ROUTES,
+    *KEY_ROUTES,
     *CALLBACK_ROUTES,
     *SERVICE_ROUTES,
 )

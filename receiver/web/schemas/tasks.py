@@ -11,7 +11,7 @@ from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, L
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint import LABELS_CAP
 from submitter.model import TaskState
-from submitter.request import CheckedRequest, RawRequest, VideoRequest, at_most
+from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
 
@@ -30,13 +30,6 @@ class RequestBody(CheckedRequest):
 
 class NoBody(RequestBody):
     """The request has none."""
-
-
-class NotifyRequest(RequestBody):
-    """Where the webhooks of the task's own events go. Without a secret one is made and shown once, in the answer."""
-
-    url: str
-    secret: str | None = None
 
 
 class SubmitRequest(RequestBody):

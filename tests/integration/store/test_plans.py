@@ -260,6 +260,7 @@ def test_a_statement_that_reads_a_whole_index_would_be_seen(sqlite_plan: Plan) -
 
 #: Index → a statement that needs it. Each costs something with every change of its table.
 _USED_BY: Mapping[str, str] = {
+    "api_keys_living": "living_api_key",
     "attempts_age": "old_attempts",
     "attempts_delivery": "attempts_of_delivery",
     "audit_action": "audit_page_of_action",

@@ -165,7 +165,7 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
     await service.services.store.ledger.record([a_report(provider_task_id="p1")], T0 + 1000)
     found = (await service.get("/v1/deliveries")).json()["deliveries"]
     assert {each["subscription"] for each in found} == {made["id"], None}
-    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": found[0]["id"]}
+    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": found[0]["id"], "keys": "setting_all"}
     await service.services.store.accounts.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
     for route in ROUTES:
         if route.method == "GET" and not route.streams:

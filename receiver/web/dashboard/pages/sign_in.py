@@ -6,7 +6,6 @@ import structlog
 from starlette.responses import Response
 
 from receiver.config.api_keys import Scope
-from receiver.web.auth import find_key
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.model.addresses import ROOT, is_secure, next_page, why_no_sign_in
 from receiver.web.dashboard.page import Page, View, redirect
@@ -20,6 +19,8 @@ LONGEST_KEY = 512  # characters
 _WRONG = "This is no key of this service. Nothing was done."
 
 _NO_READ = "This key does not have the scope read, which every page needs."
+
+_IS_LIMITED = "This key is limited to some providers or to a label, and the pages show the whole service."
 
 
 async def show_sign_in(view: View) -> Page | Response:
@@ -40,7 +41,7 @@ async def sign_in(view: View) -> Page | Response:
     limit: SignInLimit = view.request.app.state.sign_in_limit
     client = view.request.client
     address, now_s = "" if client is None else client.host, view.now_ms / 1000
-    key = find_key(view.form.get("key", "").strip().encode()[:LONGEST_KEY], view.services.api_keys)
+    key = await view.services.keyring.find(view.form.get("key", "").strip().encode()[:LONGEST_KEY])
     if key is None:
         if wait_s := limit.wait_s(address, now_s):
             problem = Problem(Kind.OTHER, "Too many wrong keys came from this address.", status=429)
@@ -48,8 +49,8 @@ async def sign_in(view: View) -> Page | Response:
         limit.count_wrong(address, now_s)
         log.warning("sign_in_refused", client=address)
         return _page(view, wanted, _WRONG, 403)
-    if Scope.READ not in key.scopes:
-        return _page(view, wanted, _NO_READ, 403)
+    if Scope.READ not in key.scopes or key.limits.are_set:
+        return _page(view, wanted, _IS_LIMITED if key.limits.are_set else _NO_READ, 403)
     text = sign_session(view.services.secret_keys, key, nonce=secrets.token_urlsafe(16), now_s=view.now_ms // 1000)
     answer = redirect(wanted)
     set_session(answer, text, is_secure=is_secure(view.request.headers, view.services.settings.dashboard_url))
