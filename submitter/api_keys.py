@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from submitter.api import ApiModel, Time
 
 KeyScope = Literal["submit", "read", "operate"]
@@ -30,7 +32,7 @@ class Key(ApiModel):
 class CreatedKey(Key):
     """A new key. `key` is in this answer and in no later one."""
 
-    key: str
+    key: str = Field(repr=False)
 
 
 class KeysPage(ApiModel):
@@ -38,3 +40,10 @@ class KeysPage(ApiModel):
 
     keys: tuple[Key, ...]
     next_cursor: str | None
+
+
+class StreamToken(ApiModel):
+    """Opens `GET /v1/events/stream?token=` until `expires_at`. A stream that is open then goes on."""
+
+    token: str = Field(repr=False)
+    expires_at: Time

@@ -5,6 +5,8 @@ from typing import Literal
 
 from submitter.api import ApiModel, Time
 
+VideoKind = Literal["text-to-video", "image-to-video", "reference-to-video"]
+
 
 class Range(ApiModel):
     """The least and the most, both allowed."""
@@ -23,7 +25,7 @@ class ModelLimits(ApiModel):
 
     provider: str
     model: str
-    kinds: tuple[Literal["text-to-video", "image-to-video", "reference-to-video"], ...]
+    kinds: tuple[VideoKind, ...]
     ratios: tuple[str, ...]
     resolutions: tuple[str, ...]
     durations: Range
@@ -111,3 +113,9 @@ class ChecksAnswer(ApiModel):
 
     ok: bool
     checks: tuple[Check, ...]
+
+
+class CallbackVerdict(ApiModel):
+    """What became of a callback that changed nothing."""
+
+    verdict: Literal["applied", "duplicate", "stale", "contradiction"]

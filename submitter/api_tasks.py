@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from submitter.api import ApiModel, Problem, SubmittedTask, Task, TaskDetail, TasksPage, Time, TimelineEntry
+from submitter.model import TaskState
 
 #: As what a search took its text.
 ReadAs = Literal["task", "event", "delivery", "label", "id_or_key"]
@@ -17,8 +18,8 @@ ReadAs = Literal["task", "event", "delivery", "label", "id_or_key"]
 class BatchOutcome(ApiModel):
     """What one task of a batch came to, as `POST /v1/tasks` answers it alone.
 
-    `index` counts from 0 in the order of the batch. `status` 202: `task` is there; any other: `problem` is.
-    `replayed`: an earlier submit with the same idempotency key made the task.
+    `index` counts from 0 in the order of the batch. `status` 202: `task` is there; 200, of a dry run: it would be
+    taken; any other: `problem` is there. `replayed`: an earlier submit with the same idempotency key made the task.
     """
 
     index: int
@@ -66,6 +67,19 @@ class CanceledTask(ApiModel):
 
     task: Task
     was_queued: bool
+
+
+class Identification(ApiModel):
+    """What the provider answers about an id, and what speaks against it being that of our task.
+
+    `asked_for` is the provider's id, `state` that of its task. Nothing was changed.
+    """
+
+    task: Task
+    asked_for: str
+    says: str
+    state: TaskState
+    doubts: tuple[str, ...]
 
 
 class Candidate(ApiModel):

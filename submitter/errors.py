@@ -29,7 +29,6 @@
     ├── TokenError              callbacks/model.py: a callback token that does not count
     │   ├── ForgedToken         not signed with one of our keys, or not a token at all
     │   └── ExpiredToken        signed with one of our keys, and too old
-    ├── DownloadFailed          tasks/download.py: a file could not be fetched or stored
     └── CommandFailed           cli/console.py: a command ends with this message and exit status
 
 An expected answer of a provider (refused, throttled, not found) is a value of `submitter.model`, not an exception.

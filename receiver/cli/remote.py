@@ -101,7 +101,7 @@ def _refusals_told(service: Service | None) -> Iterator[None]:
     try:
         yield
     except ReceiverRefused as error:
-        raise CommandFailed(_words(error.problem, service), status=_status(error.problem)) from error
+        raise CommandFailed(words_of(error.problem, service), status=exit_status(error.problem)) from error
     except CursorExpired as error:
         hint = f"the oldest stored ones follow --after {error.oldest_after}"
         raise CommandFailed(f"events after that number are no longer stored; {hint}") from error
@@ -110,14 +110,20 @@ def _refusals_told(service: Service | None) -> Iterator[None]:
         raise CommandFailed(f"{where}: {error}; is it a whenfinal service of this version, and running?") from error
 
 
-def _words(problem: ReceiverProblem, service: Service | None) -> str:
+def words_of(problem: ReceiverProblem, service: Service | None = None) -> str:
+    """The lines of a refusal, under the URL of the service that said so."""
     if problem.errors:
         return "\n".join(f"{each.field}: {each.rule}; accepted: {each.accepted}" for each in problem.errors)
     text = problem.detail or problem.title
-    if problem.status == 404 and text.startswith(_NO_ROUTE) and service is not None:
+    if problem.status == 404 and not is_missing(problem) and service is not None:
         return f"{service.url} does not know this request; it is of another version, or not a whenfinal service"
     return text[:1].lower() + text[1:].removesuffix(".") if service is None else f"{service.url}: {text}"
 
 
-def _status(problem: ReceiverProblem) -> int:
+def is_missing(problem: ReceiverProblem) -> bool:
+    """Whether there is no such thing; a service of another version may lack the whole address instead."""
+    return problem.status == 404 and not (problem.detail or "").startswith(_NO_ROUTE)
+
+
+def exit_status(problem: ReceiverProblem) -> int:
     return USAGE if problem.status in _WRONG_USAGE else WRONG

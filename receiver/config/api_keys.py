@@ -1,9 +1,10 @@
 """The bearer keys of our own API: as they are set, and as a request is compared with them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import InstanceOf
 
@@ -34,6 +35,26 @@ class Limits:
     @property
     def are_set(self) -> bool:
         return self.providers is not None or self.label is not None
+
+    def let_through(self, provider: str, labels: Mapping[str, str]) -> bool:
+        """Whether a task of this provider with these labels is within."""
+        is_of_provider = self.providers is None or provider in self.providers
+        return is_of_provider and (self.label is None or labels.get(self.label[0]) == self.label[1])
+
+    def json_values(self) -> dict[str, Any]:
+        return {
+            "providers": None if self.providers is None else sorted(self.providers),
+            "label": None if self.label is None else list(self.label),
+        }
+
+
+def limits_of(values: Mapping[str, Any]) -> Limits:
+    """The limits of these JSON values."""
+    providers, label = values["providers"], values["label"]
+    return Limits(
+        providers=None if providers is None else frozenset(providers),
+        label=None if label is None else (label[0], label[1]),
+    )
 
 
 NO_LIMITS = Limits()

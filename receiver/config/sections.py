@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import InstanceOf
 
 from receiver.config.api_keys import ApiKeys
+from receiver.config.origins import Origins
 from receiver.config.types import (
     AnyCase,
     DatabaseUrl,
@@ -267,6 +268,14 @@ class ApiSettings(Section):
         unit="name:scope+scope:key, comma between",
         what="Bearer keys of /v1 with scopes submit, read, operate. Unset: the first start makes and shows one.",
         danger="`submit` spends money at the providers, `operate` changes tasks.",
+    )
+    cors_origins: Origins = setting(
+        "WHENFINAL_CORS_ORIGINS",
+        (),
+        group=Group.REACH,
+        unit="origins, comma between",
+        what="Origins of web pages that may read /v1 from a browser, such as https://app.example.com. Unset: none.",
+        danger="Whoever can change such a page can use every key and stream token that it sends.",
     )
     max_bytes: Whole = setting(
         "WHENFINAL_API_MAX_BYTES",

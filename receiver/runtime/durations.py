@@ -51,6 +51,11 @@ def format_age(at_ms: int, now_ms: int) -> str:
     return "now"
 
 
+def format_offset(after_ms: int) -> str:
+    """`+4.2 s`; negative for a time before the first one."""
+    return f"{'-' if after_ms < 0 else '+'}{format_duration(after_ms)}"
+
+
 def _two_largest(rest_ms: int) -> list[str]:
     parts: list[str] = []
     for unit, size_ms in _STEPS:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.config.api_keys import ApiKeyDigest, Limits, Scope
+from receiver.config.api_keys import ApiKeyDigest, Scope, limits_of
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import Row, to_json
 from receiver.store.engine import NEWEST, Engine, Reader, Tx, Value
@@ -163,14 +163,13 @@ def _may_create(key: ApiKeyDigest) -> bool:
 
 
 def _row(key: StoredKey) -> dict[str, Any]:
-    providers, label = key.limits.providers, key.limits.label
+    limits = {name: None if value is None else to_json(value) for name, value in key.limits.json_values().items()}
     return {
         "id": key.id,
         "name": key.name,
         "sha256": key.sha256.hex(),
         "scopes": to_json(sorted(key.scopes)),
-        "providers": None if providers is None else to_json(sorted(providers)),
-        "label": None if label is None else to_json(label),
+        **limits,
         "created_ms": key.created_ms,
         "created_by": key.created_by,
         "last_used_ms": key.last_used_ms,
@@ -184,9 +183,8 @@ def _stored_key(row: Row) -> StoredKey:
         name=row["name"],
         sha256=bytes.fromhex(row["sha256"]),
         scopes=frozenset(map(Scope, json.loads(row["scopes"]))),
-        limits=Limits(
-            providers=None if row["providers"] is None else frozenset(json.loads(row["providers"])),
-            label=None if row["label"] is None else tuple(json.loads(row["label"])),
+        limits=limits_of(
+            {name: None if row[name] is None else json.loads(row[name]) for name in ("providers", "label")}
         ),
         created_ms=row["created_ms"],
         created_by=row["created_by"],

@@ -32,12 +32,13 @@ from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import CallbackTaker, prepared
+from receiver.web.cors import CrossOrigin
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.live import LiveStreams
-from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint
+from receiver.web.media import MediaSlots
 from receiver.web.middleware import (
     REQUEST_ID,
     RequestTimes,
@@ -95,18 +96,18 @@ def build_app(
     open_services: Callable[[], AbstractAsyncContextManager[Services]],
     *,
     has_dashboard: bool = True,
-    takes_on_runs: bool = True,
+    is_served: bool = True,
 ) -> Starlette:
     """Return the application over services that its lifespan opens.
 
-    `takes_on_runs`: it goes on with runs of processes that have died, beside its own.
+    `is_served`: others reach it, so it describes itself, and goes on with runs of processes that have died.
     """
 
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with (
             open_services() as services,
-            operating(services, takes_on=takes_on_runs) as runs,
+            operating(services, takes_on=is_served) as runs,
             keys_read(services),
         ):
             app.state.bodies = Bodies.of(services.settings)
@@ -122,13 +123,14 @@ def build_app(
 
     app = Application(
         routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],
-        middleware=[Middleware(Tracing, answer=_to_answer)],
+        middleware=[Middleware(Tracing, answer=_to_answer), Middleware(CrossOrigin, answer=problem_response)],
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
     # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
     app.router.redirect_slashes = False
-    app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
+    # It takes longer to build than most commands take that run the application inside.
+    app.state.openapi = build_document(ROUTES, version=version("whenfinal")) if is_served else None
     return app
 
 

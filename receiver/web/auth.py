@@ -1,13 +1,16 @@
 """Authentication: who sends a request. Bearer keys, of which we hold only SHA-256 digests, and their scopes."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from starlette.types import Scope as AsgiScope
 
 from receiver.config.api_keys import NO_LIMITS, ApiKeyDigest, Limits, Scope
+from receiver.events.model.query import EventFilter
 from receiver.runtime.keyring import Keyring
 from receiver.web.problems import Kind, Problem
+from receiver.web.stream_tokens import is_ours, read_token
 
 REALM = 'Bearer realm="whenfinal"'
 
@@ -31,6 +34,8 @@ class Caller:
     limits: Limits = NO_LIMITS
     #: None for a caller without one.
     key: ApiKeyDigest | None = None
+    #: What a stream token lets through; everything for any other caller.
+    conditions: EventFilter = field(default_factory=EventFilter)
 
 
 #: The command, which runs the application inside its own process. Whoever runs it can read the ledger anyway.
@@ -56,6 +61,22 @@ async def authenticate(request_scope: AsgiScope, keyring: Keyring, needed: Scope
     """
     caller = caller_inside(request_scope) or caller_of(await keyring.find(token_of(request_scope)))
     check_scope(caller, needed)
+    return caller
+
+
+async def authenticate_token(text: str, keyring: Keyring, secret_keys: Sequence[str], now_ms: int) -> Caller:
+    """Return the caller that a stream token stands for, who may read. Raise a 401 problem for one that is not valid."""
+    found = read_token(secret_keys, text, keyring.keys, now_ms=now_ms)
+    if found is None and is_ours(secret_keys, text, now_ms=now_ms):
+        await keyring.refresh()  # its key may be new
+        found = read_token(secret_keys, text, keyring.keys, now_ms=now_ms)
+    if found is None:
+        challenge = f'{REALM}, error="invalid_token"'
+        detail = "The stream token is forged or old, or its key was revoked. POST /v1/stream-tokens gives a new one."
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
+    keyring.use(found.key.id)
+    caller = replace(caller_of(found.key), conditions=found.conditions)
+    check_scope(caller, Scope.READ)
     return caller
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import ANYBODY, Caller, authenticate
+from receiver.web.auth import ANYBODY, Caller, authenticate, authenticate_token
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
@@ -27,6 +27,8 @@ from submitter.api import ApiModel
 Q = TypeVar("Q", bound=BaseModel)
 
 B = TypeVar("B", bound=BaseModel)
+
+TOKEN = "token"  # noqa: S105 - the name of a parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,6 +98,8 @@ class Endpoint:
     body_types: frozenset[str] = frozenset()
     #: Description and example of each header that the handler reads.
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: A stream token in the parameter `token` counts in place of a key.
+    takes_token: bool = False
     #: A 200 is an endless stream of events, so HEAD is not allowed.
     streams: bool = False
 
@@ -118,14 +122,10 @@ class Endpoint:
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path
-        caller = ANYBODY
-        if self.scope is not None:
-            caller = await authenticate(request.scope, services.keyring, self.scope)
-            trace.key = caller.name or None
-            if caller.limits.are_set and not self.keeps_limits:
-                raise Problem(
-                    Kind.OUTSIDE_LIMITS, f"The key {caller.name} is limited; this is about the whole service."
-                )
+        caller = await self._authenticated(request, services)
+        trace.key = caller.name or None
+        if caller.limits.are_set and not self.keeps_limits:
+            raise Problem(Kind.OUTSIDE_LIMITS, f"The key {caller.name} is limited; this is about the whole service.")
         context = RequestContext(
             request=request,
             services=services,
@@ -135,6 +135,14 @@ class Endpoint:
         )
         answer = await self.handle(context)
         return answer.to_response() if isinstance(answer, JsonAnswer) else answer
+
+    async def _authenticated(self, request: Request, services: Services) -> Caller:
+        if self.scope is None:
+            return ANYBODY
+        token = request.query_params.get(TOKEN) if self.takes_token else None
+        if token is None:
+            return await authenticate(request.scope, services.keyring, self.scope)
+        return await authenticate_token(token, services.keyring, services.secret_keys, services.clock())
 
     async def _read_body(self, request: Request) -> BaseModel:
         """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""

@@ -33,7 +33,7 @@ import httpx
 
 from submitter.api import AnyEvent, Event, TaskEventType
 from submitter.client.async_shell import Answer, Items, Resource, Shell
-from submitter.client.calls import deliveries, events, operations, results, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, operations, results, runs, subscriptions, tasks
 from submitter.client.part_file import OnBytes, PartFile
 from submitter.client.requests import checked_key, checked_url
 from submitter.client.webhooks import Webhooks
@@ -55,6 +55,8 @@ class Tasks(Resource):
     explain = Answer(tasks.explain)
     cancel = Answer(tasks.cancel)
     look = Answer(tasks.look)
+    identify = Answer(tasks.identify)
+    queue = Answer(tasks.queue)
 
 
 class Events(Resource):
@@ -63,6 +65,7 @@ class Events(Resource):
     list = Answer(events.list_events)
     stored = Items(events.stored)
     follow = Items(events.follow)
+    token = Answer(events.stream_token)
 
     @overload
     def __call__(
@@ -204,6 +207,16 @@ class Runs(Resource):
     stop = Answer(runs.stop)
 
 
+class Keys(Resource):
+    """The keys of the API."""
+
+    create = Answer(keys.create)
+    list = Answer(keys.list_keys)
+    all = Items(keys.all_keys)
+    get = Answer(keys.get_key)
+    revoke = Answer(keys.revoke)
+
+
 class Client(Resource, Webhooks):
     """The API of a receiver at `url`, with an API key.
 
@@ -250,6 +263,7 @@ class Client(Resource, Webhooks):
         self.providers = Providers(shell)
         self.results = Results(shell)
         self.runs = Runs(shell)
+        self.keys = Keys(shell)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from submitter.api import AnyEvent, Event, TaskEventType
-from submitter.client.calls import deliveries, events, operations, results, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, operations, results, runs, subscriptions, tasks
 from submitter.client.part_file import OnBytes, PartFile
 from submitter.client.requests import checked_key, checked_url
 from submitter.client.sync_shell import Answer, Items, Resource, Shell
@@ -39,6 +39,8 @@ class Tasks(Resource):
     explain = Answer(tasks.explain)
     cancel = Answer(tasks.cancel)
     look = Answer(tasks.look)
+    identify = Answer(tasks.identify)
+    queue = Answer(tasks.queue)
 
 
 class Events(Resource):
@@ -47,6 +49,7 @@ class Events(Resource):
     list = Answer(events.list_events)
     stored = Items(events.stored)
     follow = Items(events.follow)
+    token = Answer(events.stream_token)
 
     @overload
     def __call__(
@@ -188,6 +191,16 @@ class Runs(Resource):
     stop = Answer(runs.stop)
 
 
+class Keys(Resource):
+    """The keys of the API."""
+
+    create = Answer(keys.create)
+    list = Answer(keys.list_keys)
+    all = Items(keys.all_keys)
+    get = Answer(keys.get_key)
+    revoke = Answer(keys.revoke)
+
+
 class SyncClient(Resource, Webhooks):
     """The API of a receiver at `url`, with an API key.
 
@@ -234,6 +247,7 @@ class SyncClient(Resource, Webhooks):
         self.providers = Providers(shell)
         self.results = Results(shell)
         self.runs = Runs(shell)
+        self.keys = Keys(shell)
 
     def __enter__(self) -> Self:
         self._http.__enter__()

@@ -230,11 +230,11 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "An empty, cut or damaged file, a page and JSON are never stored as a task's file",
-        "tests/integration/tasks/test_download.py::test_what_is_not_the_file_never_takes_its_place",
+        "tests/integration/web/test_downloads.py::test_what_is_not_the_file_never_takes_its_place",
     ),
     (
         "A redirect of a download goes through the address guard, and the key goes to the provider's own host only",
-        "tests/integration/tasks/test_download.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
+        "tests/integration/tasks/test_files.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
     ),
     (
         "Nothing is answered 2xx once the ledger's file was deleted, moved or replaced under the process",

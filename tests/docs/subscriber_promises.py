@@ -134,4 +134,16 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "A wait without a number ends before nginx and HAProxy would end it",
         "tests/integration/web/test_api.py::test_a_preferred_wait_is_no_longer_than_proxies_allow",
     ),
+    (
+        "A page of another origin follows events with a short-lived token, and misses none when it connects again",
+        "tests/browser/test_stream_sample.py::test_a_page_of_another_origin_follows_events_and_misses_none",
+    ),
+    (
+        "A stream token is refused when it is old, forged or its key was revoked; that ends open streams as well",
+        "tests/integration/web/test_stream_tokens.py::test_a_revoked_key_ends_its_tokens_and_its_open_streams",
+    ),
+    (
+        "Pages of origins that are not named in `WHENFINAL_CORS_ORIGINS` can read nothing of the API",
+        "tests/integration/web/test_cors.py::test_an_origin_that_is_not_allowed_is_refused_in_words_and_gets_no_header",
+    ),
 )

@@ -61,9 +61,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
+#: Of the client alone, which `test_client_wheel` builds.
+OF_THE_CLIENT = {"submitter/LICENSE", "submitter/pyproject.toml"}
+
+
 def _package_files_of_the_checkout() -> set[str]:
     listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "receiver", "submitter")
-    return {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    names = {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    assert names >= OF_THE_CLIENT
+    return names - OF_THE_CLIENT
 
 
 def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: Path) -> None:

@@ -19,14 +19,14 @@ class Either:
 
     client: Client | SyncClient
 
-    async def do(self, name: str, *arguments: Any, **named: Any) -> Any:
+    async def do(self, name: str, /, *arguments: Any, **named: Any) -> Any:
         """What the method returns."""
         method = attrgetter(name)(self.client)
         if isinstance(self.client, Client):
             return await method(*arguments, **named)
         return await asyncio.to_thread(method, *arguments, **named)
 
-    async def items(self, name: str, *arguments: Any, first: int | None = None, **named: Any) -> list[Any]:
+    async def items(self, name: str, /, *arguments: Any, first: int | None = None, **named: Any) -> list[Any]:
         """What the method gives, or the first of it, after which it is left."""
         series = attrgetter(name)(self.client)(*arguments, **named)
         if isinstance(self.client, SyncClient):

@@ -1,11 +1,12 @@
-"""An empty folder for the command, and one simulator for all tests of a module."""
+"""An empty folder for the command, one simulator for all tests of a module, and both ways to the API."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import API_KEYS, Cli, read_settings
+from tests.support.cli import API_KEYS, Cli, at_service, read_settings
 
 SPEED = "400"  # a typical task ends within a second
 
@@ -28,3 +29,19 @@ def simulated(cli: Cli, simulator_settings: dict[str, str]) -> Cli:
     """The five simulated platforms, polled: no public URL is set."""
     settings = {name: value for name, value in simulator_settings.items() if name != "WHENFINAL_PUBLIC_URL"}
     return cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
+
+
+@pytest.fixture(params=["inside", "at a URL"])
+def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cli], Cli]]:
+    """Takes a machine with a ledger, and gives one whose commands work on it: the same, or one that knows only a URL.
+
+    The service at the URL polls and delivers nothing, as a command does that runs the API inside.
+    """
+    with ExitStack() as stack:
+
+        def reached(cli: Cli) -> Cli:
+            if request.param == "inside":
+                return cli
+            return stack.enter_context(at_service(cli, "web", folder=tmp_path_factory.mktemp("elsewhere")))
+
+        yield reached

@@ -42,6 +42,20 @@ def test_the_package_of_the_submitter_loads_its_client_when_it_is_asked_for() ->
     assert "submitter.client.client" in _loaded("from submitter import Client")
 
 
+#: What only the service needs. httpx itself loads rich where it is installed.
+OF_THE_SERVICE = {
+    *("aiohttp", "aiosqlite", "anyio", "apscheduler", "dotenv", "httptools", "httpx_aiohttp", "itsdangerous", "jinja2"),
+    *("prometheus_client", "psycopg", "receiver", "sqlite3", "starlette", "structlog", "typer", "uvicorn", "uvloop"),
+}
+
+
+def test_the_clients_load_nothing_that_only_the_service_needs() -> None:
+    loaded = _loaded("from submitter import Client, SyncClient, Video, open_webhook")
+    assert loaded.isdisjoint(OF_THE_SERVICE)
+    assert {name for name in loaded if name.startswith(("submitter.providers", "submitter.simulator"))} == set()
+    assert "httpx" in loaded
+
+
 @pytest.mark.parametrize(
     "command", [("tasks", "list"), ("tasks", "list", "--json"), ("events",), ("deliveries", "list")], ids=" ".join
 )

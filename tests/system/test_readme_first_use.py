@@ -125,6 +125,15 @@ def _check_sample(sample: Any, real: Any) -> None:
         assert sample == real
 
 
+@pytest.mark.parametrize("sample", [CLIENT, FOLLOWER], ids=["plain", "async"])
+def test_a_sample_of_each_client_is_typed(sample: str, tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(sample)
+    environment = {**os.environ, "MYPYPATH": str(README.parent)}
+    check = (sys.executable, "-m", "mypy", "--strict", "--config-file=", "sample.py")
+    done = subprocess.run(check, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_python_lines_run_as_they_stand(simulated: Cli, url: str) -> None:
     ended = _typed(simulated, sys.executable, "-c", CLIENT.replace(STANDARD_URL, url))
     assert ended.status == 0, ended.err

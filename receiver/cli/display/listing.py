@@ -4,7 +4,7 @@ Everything that a provider or caller wrote passes `escape_control` first. rich i
 longer than most listings, and what goes to a pipe or a file seldom needs it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,8 @@ STATE_STYLES: Mapping[str, str] = {
     "delivered": "green",
     "dead": "bold red",
     "active": "green",
+    "finished": "green",
+    "stopped": "yellow",
     "disabled": "yellow",
 }
 
@@ -69,6 +71,7 @@ _FOLDING = frozenset(
         "provider's id",
         "model",
         "labels",
+        "error",
         "endpoint",
         "last answer",
         "answer",
@@ -77,6 +80,11 @@ _FOLDING = frozenset(
         "problem",
         "filter",
         "alarm",
+        "result",
+        "resolutions",
+        "ratios",
+        "kinds",
+        "description",
     }
 )
 
@@ -95,8 +103,8 @@ is_wide: ContextVar[bool] = ContextVar("is_wide", default=False)
 class Listing:
     """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        self._names, self.rows = columns, rows
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, folding: Collection[str]) -> None:
+        self._names, self.rows, self._folding = columns, rows, folding
 
     def plain(self) -> list[str] | None:
         """The lines that rich would draw without a terminal. None where only rich can say how wide a text is."""
@@ -114,7 +122,7 @@ class Listing:
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         rows = [[cell(value) for value in row] for row in self.rows]
         count = len(self._names) if is_wide.get() else self._fitting(rows, options.max_width)
-        yield _drawn(self._names[:count], [row[:count] for row in rows])
+        yield _drawn(self._names[:count], [row[:count] for row in rows], self._folding)
         if count < len(self._names):
             yield cell(f"too narrow for: {', '.join(self._names[count:])}; -o wide shows all")
 
@@ -123,28 +131,28 @@ class Listing:
         left, count = width + GAP, 0
         for at, name in enumerate(self._names):
             longest = max([len(name), *(row[at].cell_len for row in rows)])
-            left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
+            left -= GAP + (min(FOLDED, longest) if name in self._folding else longest)
             if left < 0:
                 break
             count += 1
         return max(1, count)
 
 
-def _drawn(columns: Sequence[str], rows: Iterable[Sequence["Text"]]) -> "Table":
+def _drawn(columns: Sequence[str], rows: Iterable[Sequence["Text"]], folding: Collection[str]) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
+        drawn.add_column(column, overflow="fold", no_wrap=column not in folding)
     for row in rows:
         drawn.add_row(*row)
     return drawn
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]]) -> Listing:
-    """Each value of a row becomes a `cell`."""
-    return Listing(columns, [list(row) for row in rows])
+def table(*columns: str, rows: Iterable[Iterable[object]], whole: Collection[str] = ()) -> Listing:
+    """Each value of a row becomes a `cell`. The columns `whole` are never wrapped."""
+    return Listing(columns, [list(row) for row in rows], folding=_FOLDING.difference(whole))
 
 
 def plain_lines(parts: Iterable[object]) -> list[str] | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import is_within, kept_changes, kept_subscription
 from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.subscriptions import (
     ChangeSubscriptionRequest,
@@ -20,7 +21,8 @@ from submitter import api_webhooks
 
 async def create_subscription(context: RequestContext[NoQuery, CreateSubscriptionRequest]) -> JsonAnswer:
     services = context.services
-    created = await services.subscriptions.create(context.body.subscription_request(), actor=context.actor)
+    wanted = kept_subscription(context.body.subscription_request(), context.caller.limits)
+    created = await services.subscriptions.create(wanted, actor=context.actor)
     view = subscription_view(created, None, now_ms=services.clock())
     return JsonAnswer(body=_with_secret(view, created), status=201, headers={"Location": _path(created.id)})
 
@@ -29,21 +31,26 @@ async def list_subscriptions(context: RequestContext[SubscriptionsQuery, NoBody]
     query, services = context.query, context.services
     page = await services.store.subscriptions.page(limit=query.limit, cursor=query.cursor, state=query.state)
     now_ms = services.clock()
-    found = tuple(subscription_view(each.subscription, each.endpoint, now_ms=now_ms) for each in page.items)
+    found = tuple(
+        subscription_view(each.subscription, each.endpoint, now_ms=now_ms)
+        for each in page.items
+        if is_within(each.subscription.filter, context.caller.limits)
+    )
     return JsonAnswer(body=api_webhooks.SubscriptionsPage(subscriptions=found, next_cursor=page.next_cursor))
 
 
 async def show_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    backlog = await context.services.store.deliveries.backlog(context.path_param("id"))
     view = await _stored(context)
+    backlog = await context.services.store.deliveries.backlog(view.id)
     deliveries = api_webhooks.Backlog.model_validate(backlog)
     return JsonAnswer(body=api_webhooks.SubscriptionWithBacklog(**dict(view), deliveries=deliveries))
 
 
 async def change_subscription(context: RequestContext[NoQuery, ChangeSubscriptionRequest]) -> JsonAnswer:
-    changes = context.body.changes()
+    found = await _stored(context)
+    changes = kept_changes(context.body.changes(), context.caller.limits)
     if not changes:
-        return JsonAnswer(body=await _stored(context))
+        return JsonAnswer(body=found)
     changed = await context.services.subscriptions.change(context.path_param("id"), changes, actor=context.actor)
     if changed is None:
         raise not_found("subscription")
@@ -51,12 +58,14 @@ async def change_subscription(context: RequestContext[NoQuery, ChangeSubscriptio
 
 
 async def delete_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    await _stored(context)
     if not await context.services.subscriptions.delete(context.path_param("id"), actor=context.actor):
         raise not_found("subscription")
     return JsonAnswer(status=204)
 
 
 async def rotate_secret(context: RequestContext[NoQuery, RotateSecretRequest]) -> JsonAnswer:
+    await _stored(context)
     rotated = await context.services.subscriptions.rotate(
         context.path_param("id"), secret=context.body.secret, overlap_s=context.body.overlap_s, actor=context.actor
     )
@@ -67,6 +76,7 @@ async def rotate_secret(context: RequestContext[NoQuery, RotateSecretRequest]) -
 
 async def probe_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Answer 200 whatever the endpoint answered, because the test was carried out."""
+    await _stored(context)
     tested = await context.services.subscriptions.test(context.path_param("id"), actor=context.actor)
     if tested is None:
         raise not_found("subscription")
@@ -74,6 +84,7 @@ async def probe_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAn
 
 
 async def resume_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    await _stored(context)
     resumed = await context.services.subscriptions.resume(context.path_param("id"), actor=context.actor)
     if resumed is None:
         raise not_found("subscription")
@@ -86,6 +97,7 @@ async def replay(context: RequestContext[NoQuery, ReplayRequest]) -> JsonAnswer:
     violations = tuple(validate_replay(wanted, tuple(services.providers)))
     if violations:
         raise invalid(Kind.INVALID, *violations)
+    await _stored(context)
     try:
         count = await services.replay.replay(subscription_id, wanted, dry_run=dry_run, actor=context.actor)
     except SubscriptionNotFound:
@@ -98,8 +110,9 @@ async def replay(context: RequestContext[NoQuery, ReplayRequest]) -> JsonAnswer:
 
 
 async def _stored(context: RequestContext[Any, Any]) -> api_webhooks.Subscription:
+    """Raise a 404 problem for none, and for one that receives what lies outside of the limits of the key."""
     status = await context.services.store.subscriptions.find(context.path_param("id"))
-    if status is None:
+    if status is None or not is_within(status.subscription.filter, context.caller.limits):
         raise not_found("subscription")
     return subscription_view(status.subscription, status.endpoint, now_ms=context.services.clock())
 

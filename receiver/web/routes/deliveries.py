@@ -13,7 +13,8 @@ DELIVERY_ROUTES: tuple[Endpoint, ...] = (
         name="listDeliveries",
         tag="deliveries",
         summary="List deliveries",
-        description="The newest first. The state `dead` shows the dead letters.",
+        description="The newest first. The state `dead` shows the dead letters. All conditions must hold. A page may "
+        "hold fewer than `limit` and not be the last.",
         scope=Scope.READ,
         answers={200: api_webhooks.DeliveriesPage},
     ),

@@ -1,9 +1,9 @@
-"""What operators do: reconcile and settle tasks, list, show and resume providers."""
+"""What operators do with one task, and with providers: reconcile, settle, cancel, look, resume."""
 
 from receiver.config.api_keys import Scope
-from receiver.web.api import providers, reconcile, settle
+from receiver.web.api import operating, providers, reconcile, service, settle
 from receiver.web.endpoint import Endpoint
-from submitter import api, api_operations
+from submitter import api, api_operations, api_service, api_tasks
 
 OPERATION_ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -44,6 +44,45 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         problems=(409,),
     ),
     Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/identify",
+        handle=settle.identify,
+        name="identifyTask",
+        tag="operations",
+        summary="Check an id at the provider",
+        description="Ask the provider about an id before a submit is settled with it, and compare its answer with "
+        "the task. Nothing is changed.",
+        scope=Scope.OPERATE,
+        answers={200: api_tasks.Identification},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/cancel",
+        handle=operating.cancel,
+        name="cancelTask",
+        tag="operations",
+        summary="Cancel a task",
+        description="Take a queued task out of the queue, or ask the provider to cancel it, where it documents a way. "
+        "The provider decides, and may have billed it; the next poll shows the end.",
+        scope=Scope.OPERATE,
+        answers={200: api_tasks.CanceledTask},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/look",
+        handle=operating.look,
+        name="lookForTask",
+        tag="operations",
+        summary="Look for a lost submit",
+        description="Read the provider's list for tasks that this uncertain submit may have created. Nothing is "
+        "changed; settle the task with the id that is right. Each page costs a request of the rate budget.",
+        scope=Scope.OPERATE,
+        answers={200: api_tasks.Look},
+        problems=(409,),
+    ),
+    Endpoint(
         method="GET",
         path="/v1/providers",
         handle=providers.list_providers,
@@ -79,5 +118,40 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "alarm nothing changes.",
         scope=Scope.OPERATE,
         answers={200: api_operations.ResumedProvider},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/providers/{name}/models",
+        handle=service.list_models_of_provider,
+        name="listModelsOfProvider",
+        tag="operations",
+        summary="List the models of a provider",
+        description="As in `listModels`.",
+        scope=Scope.READ,
+        answers={200: api_service.ModelsAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/models",
+        handle=service.list_models,
+        name="listModels",
+        tag="operations",
+        summary="List the models",
+        description="The models that `video` takes at the configured providers, each with its limits. A submit is "
+        "checked against them before it is sent.",
+        scope=Scope.READ,
+        answers={200: api_service.ModelsAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/counts",
+        handle=service.show_counts,
+        name="getCounts",
+        tag="operations",
+        summary="Count what is open",
+        description="Unfinished tasks by provider and state, what is in trouble and since when, and deliveries that "
+        "are not finished. It may be two seconds old. Ended tasks are not counted; `getMetrics` counts ends.",
+        scope=Scope.READ,
+        answers={200: api_service.Counts},
     ),
 )

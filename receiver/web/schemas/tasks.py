@@ -8,9 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
 from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
-from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint import LABELS_CAP
-from submitter.model import TaskState
 from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
@@ -58,7 +56,7 @@ class SubmitRequest(RequestBody):
 
     def task_request(self, idempotency_key: str | None, *, key_scope: str) -> TaskRequest:
         """Return what the submission takes; the key comes in a header, and belongs to the caller in `key_scope`."""
-        values = dict(self)
+        values = {name: getattr(self, name) for name in SubmitRequest.model_fields}
         notify: NotifyRequest | None = values.pop("notify")
         return TaskRequest(
             **values,
@@ -105,6 +103,10 @@ class SettleRequest(RequestBody):
     def ways(self) -> list[str]:
         """Those that are given."""
         return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
+
+
+class IdentifyRequest(RequestBody):
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 # Queries. Their values arrive as text.
@@ -160,21 +162,6 @@ class TaskQuery(Query):
     )
 
 
-class TasksQuery(Query):
-    state: TaskState | None = Field(default=None, description="only tasks in this state", examples=["running"])
-    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=["hiapi"])
-    label: Label | None = Field(
-        default=None, description="only tasks with this label, as name=value", examples=["film=1"]
-    )
-    older_than_s: Annotated[int, Field(ge=0, le=LONGEST_AGE_S), DIGITS] | None = Field(
-        default=None, description="only tasks created at least so many seconds ago", examples=[600]
-    )
-    limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = Field(
-        default=None, description=NEXT_CURSOR, examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]
-    )
-
-
 class EventConditions(Query):
     """Conditions joined by "and", the values of one by "or"; of labels, each must be there."""
 
@@ -199,6 +186,11 @@ class StreamQuery(EventConditions):
     lastEventId: Annotated[Seq | None, EMPTY_IS_NONE] = Field(  # noqa: N815 - as polyfills of EventSource name it
         default=None, description="the header `Last-Event-ID` as a parameter; wins over `after`", examples=[17]
     )
+    token: Annotated[str, StringConstraints(min_length=1)] | None = Field(
+        default=None,
+        description="a token of `POST /v1/stream-tokens`, in place of a key; its conditions count beside these",
+        examples=["eyJrZXkiOiJvcHMi…"],
+    )
 
 
 class EventsQuery(EventConditions):
@@ -207,20 +199,4 @@ class EventsQuery(EventConditions):
     )
     limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = Field(
         default=100, description="events at most; a page may hold fewer and not be the last", examples=[100]
-    )
-
-
-class DeliveriesQuery(Query):
-    state: DeliveryState | None = Field(default=None, description="only deliveries in this state", examples=["dead"])
-    subscription: SubscriptionId | None = Field(
-        default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
-    )
-    endpoint: Annotated[str, StringConstraints(max_length=2_048)] | None = Field(
-        default=None,
-        description="only what this host of `notify` has not received: pending deliveries and dead letters",
-        examples=["https://hooks.example.com"],
-    )
-    limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(
-        default=None, description=NEXT_CURSOR, examples=["dlv_01m7yrqm47904bn5a9g1vxy29m"]
     )

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, Required, TypedDict, TypeVar, Unpack
 
 from submitter.api import ReconcileSummary, SubmittedTask, Task, TaskDetail, TasksPage, Timeline
-from submitter.api_tasks import BatchAnswer, CanceledTask, Explanation, FoundTasks, Look
+from submitter.api_queue import QueueAnswer
+from submitter.api_tasks import BatchAnswer, CanceledTask, Explanation, FoundTasks, Identification, Look
 from submitter.client.conversation import Call, Conversation, NewKey, Now, Series, answered, every
 from submitter.client.replies import read_reply
 from submitter.client.requests import Moment, api_path, as_object, get, post
@@ -75,8 +76,10 @@ def submit(*, wait_s: float | None = None, **request: Unpack[TaskRequest]) -> Co
     return ended.model_copy(update={"notify": task.notify})
 
 
-def submit_many(requests: Sequence[TaskRequest], /) -> Conversation[BatchAnswer]:
+def submit_many(requests: Sequence[TaskRequest], /, *, dry_run: bool = False) -> Conversation[BatchAnswer]:
     """Submit up to 100 tasks, each to its own outcome; a bad one does not hold up the others.
+
+    `dry_run` only checks them: the outcome of a task that would be taken has the status 200 and no task.
 
     A task without an idempotency key gets one, so nothing is paid for twice when the answer is lost.
     """
@@ -84,7 +87,8 @@ def submit_many(requests: Sequence[TaskRequest], /) -> Conversation[BatchAnswer]
     for request in requests:
         key: str = request.get("idempotency_key") or (yield NewKey())
         bodies.append({**as_object(request), "idempotency_key": key})
-    call = post(api_path("tasks", "batch"), BatchAnswer, {"tasks": bodies}, may_be_repeated=True)
+    body = {"tasks": bodies, **({"dry_run": True} if dry_run else {})}
+    call = post(api_path("tasks", "batch"), BatchAnswer, body, may_be_repeated=True)
     return (yield from answered(replace(call, extra_wait_s=BATCH_WAIT_S * len(bodies))))
 
 
@@ -149,6 +153,13 @@ def timeline(task_id: str, /) -> Call[Timeline]:
     return get(api_path("tasks", task_id, "timeline"), Timeline)
 
 
+def queue(
+    *, provider: str | None = None, labels: Mapping[str, str] | None = None, limit: int | None = None
+) -> Call[QueueAnswer]:
+    """Return queued tasks in the order in which they are sent, and how long each queue is. At most one label."""
+    return get(api_path("queue"), QueueAnswer, {"provider": provider, "label": labels, "limit": limit})
+
+
 def find(text: str, /, *, limit: int | None = None, cursor: str | None = None) -> Call[FoundTasks]:
     """Return the tasks that a text names, the newest first.
 
@@ -171,6 +182,12 @@ def cancel(task_id: str, /) -> Call[CanceledTask]:
 def look(task_id: str, /) -> Call[Look]:
     """Compare a lost submit with the tasks in its provider's list. Nothing changes; `settle` takes the id."""
     return post(api_path("tasks", task_id, "look"), Look, may_be_repeated=True)
+
+
+def identify(task_id: str, provider_task_id: str, /) -> Call[Identification]:
+    """Return what the provider answers about an id, before a task is settled with it. Nothing changes."""
+    body = {"task_id": provider_task_id}
+    return post(api_path("tasks", task_id, "identify"), Identification, body, may_be_repeated=True)
 
 
 def reconcile_task(task_id: str, /, *, dry_run: bool = False, ask: bool = False) -> Call[ReconcileSummary]:

@@ -217,6 +217,20 @@ async def test_providers_are_listed_shown_and_resumed(client: Either) -> None:
         await client.do("providers.get", "nobody")
 
 
+async def test_a_key_is_created_used_and_revoked(client: Either, kind: Kind, service: Served) -> None:
+    made = await client.do("keys.create", "render", scopes=["read"], providers=["hiapi"], label={"film": "x=1"})
+    assert (made.label, made.providers, made.key not in repr(made)) == ("film=x=1", ("hiapi",), True)
+    plain = await client.do("keys.create", "reader", scopes=["read"])
+    async with either(kind, service.url, plain.key) as reader:
+        assert (await reader.do("tasks.list")).tasks == ()
+    assert made.id in [key.id for key in await client.items("keys.all")]
+    assert (await client.do("keys.list", name="render")).keys[0].id == made.id
+    assert (await client.do("keys.get", made.id)).revoked_at is None
+    assert (await client.do("keys.revoke", made.id)).revoked_at is not None
+    with pytest.raises(ValueError, match="one label"):
+        await client.do("keys.create", "two", scopes=["read"], label={"a": "1", "b": "2"})
+
+
 async def test_probes_answer(client: Either) -> None:
     assert (await client.do("health")).status == "alive"
     ready = await client.do("readiness")

@@ -182,25 +182,6 @@ async def test_tasks_are_paged_newest_first(service: Served) -> None:
     assert second["next_cursor"] is None
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("state=uncertain", ["tsk_2"]),
-        ("provider=dashscope", ["tsk_3"]),
-        ("label=film=a=b", ["tsk_1"]),
-        ("label=film%3Da%3Db&state=uncertain", []),
-        ("older_than_s=300000000", []),
-        ("older_than_s=5", ["tsk_1"]),
-    ],
-)
-async def test_tasks_are_listed_by_state_provider_label_and_age(service: Served, query: str, found: list[str]) -> None:
-    now_ms = service.services.clock()
-    await service.has("tsk_1", "p1", labels={"film": "a=b"}, created_ms=now_ms - 10_000)
-    await service.has("tsk_2", None, created_ms=now_ms)
-    await service.has("tsk_3", "p3", provider="dashscope", created_ms=now_ms)
-    assert [task["id"] for task in (await service.get(f"/v1/tasks?{query}")).json()["tasks"]] == found
-
-
 async def test_a_timeline_shows_what_happened_in_order(service: Served) -> None:
     await service.has()
     await service.calls_back()

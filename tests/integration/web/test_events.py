@@ -39,7 +39,7 @@ async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) 
         after = page["next_after"]
         pages.append(([event["seq"] for event in page["events"]], page["has_more"]))
     assert (pages, after) == ([([1, 2], True), ([3, 4], True), ([5], False)], 5)
-    assert await _page(service, "after=5") == {"events": [], "next_after": 5, "has_more": False}
+    assert await _page(service, "after=5") == {"events": [], "next_after": 5, "has_more": False, "newest": 5}
 
 
 async def test_an_event_says_the_same_as_its_webhook(service: Served) -> None:
@@ -83,15 +83,20 @@ async def test_a_rare_filter_scans_a_bounded_number_of_events_and_its_cursor_mov
     await publish_event_of(store, "tsk_1", labels={"film": "a"})
     for query in ("label=film=a", "provider=dashscope"):
         first = await _page(service, f"after=50&{query}")
-        assert first == {"events": [], "next_after": 1050, "has_more": True}
-    assert await _page(service, "type=task.failed&after=1050") == {"events": [], "next_after": 2050, "has_more": True}
+        assert first == {"events": [], "next_after": 1050, "has_more": True, "newest": 2101}
+    assert await _page(service, "type=task.failed&after=1050") == {
+        "events": [],
+        "next_after": 2050,
+        "has_more": True,
+        "newest": 2101,
+    }
     last = await _page(service, "label=film=a&after=2050")
     assert ([event["seq"] for event in last["events"]], last["next_after"], last["has_more"]) == ([2101], 2101, False)
 
 
 async def test_without_a_cursor_pages_begin_with_the_oldest_stored_event(service: Served) -> None:
     await _forget(service, 3)
-    assert await _page(service) == {"events": [], "next_after": 3, "has_more": False}
+    assert await _page(service) == {"events": [], "next_after": 3, "has_more": False, "newest": 3}
     await publish_events(service.services.store, 2, first=4)
     assert await _seqs(service) == [4, 5]
 

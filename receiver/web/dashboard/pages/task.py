@@ -8,9 +8,9 @@ from receiver.runtime.explaining import explain_task
 from receiver.tasks.file_requests import FileRequests
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
-from receiver.web.dashboard.guard import PAGE_HEADERS
+from receiver.web.dashboard.errors import to_page
+from receiver.web.dashboard.guard import MEDIA_HEADERS, PAGE_HEADERS
 from receiver.web.dashboard.live import LiveStreams, TaskStream
-from receiver.web.dashboard.media import MediaSlots, MediaStream
 from receiver.web.dashboard.model.task_sheet import (
     DELIVERIES_MOST,
     FIRST_LINES,
@@ -24,6 +24,7 @@ from receiver.web.dashboard.model.task_sheet import (
 )
 from receiver.web.dashboard.page import Page, View, session_of
 from receiver.web.dashboard.session import session_cookie
+from receiver.web.media import MediaSlots, MediaStream, WantedFile
 from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import Output, TaskId
 from submitter.providers.contract import Account
@@ -113,18 +114,15 @@ def _media(view: View, output: Output, account: Account | None, file_name: str |
     if view.request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise Problem(Kind.FORBIDDEN, "Files are shown on pages of this dashboard only.")
     slots: MediaSlots = view.request.app.state.media_slots
-    return MediaStream(
-        requests=FileRequests(
-            account=account,
-            files=None if account is None else SERVES_FILES.get(account.adapter),
-            own=view.services.transport,
-            guarded=view.services.webhook_transport,
-        ),
-        slots=slots,
+    files = None if account is None else SERVES_FILES.get(account.adapter)
+    own, guarded = view.services.transport, view.services.webhook_transport
+    wanted = WantedFile(
+        requests=FileRequests(account=account, files=files, own=own, guarded=guarded),
         output=output,
-        wanted_range=view.request.headers.get("range"),
+        range=view.request.headers.get("range"),
         file_name=file_name,
     )
+    return MediaStream(wanted, slots=slots, headers=MEDIA_HEADERS, to_answer=to_page)
 
 
 async def _task(view: View) -> Task:

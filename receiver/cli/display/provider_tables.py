@@ -1,18 +1,18 @@
-"""Rich tables of what is paused or fails, made as those of `tables`."""
+"""Tables of providers: what is paused or fails, what was learned of them, and what their models take."""
 
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
 from receiver.cli.display.listing import Listing, cell, table
-from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
-from receiver.reconcile.model.duration_report import MOST_COUNTED, LearnedDuration, LearnedProvider, WaitingPolls
-from receiver.reconcile.model.provider import ProviderStatus, Resumed
-from receiver.runtime.durations import format_when
-from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
+from receiver.cli.display.times import when
+from submitter.api_operations import LearnedDuration, ProviderStatus, ProviderWithDurations, ResumedProvider
+from submitter.api_service import ModelLimits, Range
 from submitter.providers.schedule import POLL_PRICE_S
 
 MOSTLY = 0.5  # more of an estimate than that is assumed, not learned
+
+MOST_WAITING = 10_000  # polls that are counted; so many means that many or more
 
 
 def providers_table(found: Sequence[ProviderStatus]) -> Listing:
@@ -32,7 +32,7 @@ def providers_table(found: Sequence[ProviderStatus]) -> Listing:
     return table("provider", "unfinished", "queued", "in flight", "tokens", "adapter", "host", rows=rows)
 
 
-def durations_table(learned: LearnedProvider) -> Listing:
+def durations_table(learned: ProviderWithDurations) -> Listing:
     """How long tasks take. A percentile that is mostly assumed is dim."""
     rows = [
         (
@@ -61,7 +61,7 @@ def _remark(duration: LearnedDuration) -> Text:
     return Text("drifting", style="yellow") if duration.is_drifting else Text("")
 
 
-def learned_lines(learned: LearnedProvider) -> Iterator[str]:
+def learned_lines(learned: ProviderWithDurations) -> Iterator[str]:
     """What the table means."""
     yield f"callbacks that are taken not to come: {learned.callback_miss_rate:.1%}"
     if any(each.is_drifting for each in learned.durations):
@@ -70,18 +70,16 @@ def learned_lines(learned: LearnedProvider) -> Iterator[str]:
         yield "damaged: what is stored can not be read; it is learned anew from the next tasks"
 
 
-def waiting_line(waiting: WaitingPolls, now_ms: int) -> str:
+def waiting_line(learned: ProviderWithDurations, now_ms: int) -> str:
     """How many polls wait for the rate budget, and what a poll must be worth to be made."""
-    price = f"the price of a poll is {waiting.price_s:.1f} s of expected lateness"
-    if waiting.since_ms is None:
+    price = f"the price of a poll is {learned.poll_price_s:.1f} s of expected lateness"
+    if learned.polls_waiting_since is None:
         return f"no poll waits; {price}"
-    count = f"{waiting.count}{' or more' if waiting.count == MOST_COUNTED else ''} due"
-    if waiting.price_s <= POLL_PRICE_S:
-        return f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price}"
-    return (
-        f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price} instead of "
-        f"{POLL_PRICE_S:.0f} s, because the rate budget is too small for all of them"
-    )
+    count = f"{learned.polls_waiting}{' or more' if learned.polls_waiting == MOST_WAITING else ''} due"
+    line = f"polls that wait: {count}, the first {when(learned.polls_waiting_since, now_ms)}; {price}"
+    if learned.poll_price_s <= POLL_PRICE_S:
+        return line
+    return f"{line} instead of {POLL_PRICE_S:.0f} s, because the rate budget is too small for all of them"
 
 
 def _in_flight(status: ProviderStatus) -> str:
@@ -101,11 +99,11 @@ def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[
 
 
 def _troubles(status: ProviderStatus, now_ms: int) -> Iterator[Text]:
-    if status.paused_until_ms is not None:
-        until = format_when(status.paused_until_ms, now_ms)
+    if status.paused_until is not None:
+        until = when(status.paused_until, now_ms)
         yield _styled(f"polls are paused, {status.paused_reason}; they go on {until}", "yellow")
-    if status.submits_paused_until_ms is not None:
-        until, reason = format_when(status.submits_paused_until_ms, now_ms), status.submits_paused_reason
+    if status.submits_paused_until is not None:
+        until, reason = when(status.submits_paused_until, now_ms), status.submits_paused_reason
         yield _styled(f"submits are held back, {reason}; the next one is sent {until}", "yellow")
     for alarm in (status.alarm, status.submits_alarm):
         if alarm is not None:
@@ -115,7 +113,7 @@ def _troubles(status: ProviderStatus, now_ms: int) -> Iterator[Text]:
 
 
 def _is_stopped(status: ProviderStatus) -> bool:
-    troubles = (status.paused_until_ms, status.submits_paused_until_ms, status.alarm, status.submits_alarm)
+    troubles = (status.paused_until, status.submits_paused_until, status.alarm, status.submits_alarm)
     return any(each is not None for each in troubles)
 
 
@@ -123,34 +121,39 @@ def _styled(text: str, style: str) -> Text:
     return Text(cell(text).plain, style=style)
 
 
-def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Listing:
-    """The host is first and whole, because it is copied into the next command."""
-    rows = [
-        (
-            Text(cell(each.endpoint.id).plain),
-            breaker_cell(each.endpoint, now_ms),
-            each.pending,
-            each.dead,
-            ", ".join(endpoint_problems(each.endpoint, now_ms)),
-        )
-        for each in found
-    ]
-    return table("host", "breaker", "pending", "dead", "problem", rows=rows)
-
-
-def resumed_lines(resumed: ResumedEndpoint) -> list[str]:
-    """What a resume of an endpoint did, a line each; none where it did nothing."""
-    lines = ["its breaker is closed; its failures and its pause are over"] if resumed.was_failing else []
-    if resumed.made_due:
-        lines.append(f"pending deliveries that are due now: {resumed.made_due}")
-    if resumed.redelivered:
-        lines.append(f"dead letters that are due again: {resumed.redelivered}")
-    if resumed.has_more:
-        lines.append("there are more; run the command again")
-    return lines
-
-
-def resumed_line(name: str, resumed: Resumed) -> Text:
+def resumed_line(resumed: ResumedProvider) -> Text:
+    name = resumed.name
     if not resumed.ended:
         return cell(f"{name} has no pause, no hold of submits and no alarm; nothing was changed")
     return cell(f"{name} is polled again, and submits go again; polls due now because of it: {resumed.made_due}")
+
+
+def models_table(found: Sequence[ModelLimits]) -> Listing:
+    """The name of a model is whole, because it is copied into a request."""
+    rows = [
+        (
+            each.provider,
+            each.model,
+            _range(each.durations, " s"),
+            ", ".join(each.resolutions),
+            ", ".join(each.ratios),
+            ", ".join(each.kinds),
+            _pictures(each),
+            each.prompt_weight,
+            "yes" if each.seed else None,
+            "yes" if each.watermark else None,
+            ", ".join(each.reference_types),
+        )
+        for each in found
+    ]
+    names = ("provider", "model", "duration", "resolutions", "ratios", "kinds", "pictures", "prompt weight")
+    return table(*names, "seed", "watermark", "reference types", rows=rows, whole=("model",))
+
+
+def _range(limits: Range, unit: str) -> str:
+    return f"{limits.least}{unit}" if limits.least == limits.most else f"{limits.least} to {limits.most}{unit}"
+
+
+def _pictures(model: ModelLimits) -> str:
+    pictures = [] if model.reference_images is None else [_range(model.reference_images, "")]
+    return ", ".join([*pictures, "first frame"] if model.first_frame else pictures)

@@ -1,0 +1,116 @@
+"""Acts on all that a filter finds: counted first, confirmed, done in a run of the service, and followed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import typer
+
+from receiver.cli.console import WRONG, confirm, emit, note, show
+from receiver.cli.display.bars import progress
+from receiver.cli.display.run_tables import counted, nothing_fits, preview_parts, run_parts
+from receiver.cli.remote import with_client
+from submitter.api_runs import Run, RunPreview
+from submitter.client.client import Client
+
+READ_EVERY_S = 0.2  # how far a run is
+
+READ_EVERY_MOST_S = 2.0
+
+_SLOWER = 1.3  # each pause is longer than the one before, because most runs are short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What is done to all that a filter finds."""
+
+    #: As in `Cancel 12 tasks?`.
+    verb: str
+    #: One of the things: `task`.
+    what: str
+    preview: Callable[[Client], Awaitable[RunPreview]]
+    start: Callable[[Client], Awaitable[Run]]
+
+
+def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Count, ask for confirmation, do it, and print what came of it. With `dry_run` only count.
+
+    Raise CommandFailed where it was not confirmed, typer.Exit where an item failed.
+    """
+    preview = with_client(lambda client: _preview(client, act))
+    if dry_run:
+        show_preview(preview, act.what, as_json=as_json)
+        return
+    if preview.count == 0:
+        note(nothing_fits(act.what))
+        return
+    for each in preview.sample:
+        note(f"{each.id}: {each.note}")
+    confirm(f"{act.verb} {counted(preview, act.what)}?", yes=yes)
+    run_to_end(act.start, act.what, as_json=as_json)
+
+
+async def _preview(client: Client, act: Act) -> RunPreview:
+    return await act.preview(client)
+
+
+def show_preview(preview: RunPreview, what: str, *, as_json: bool) -> None:
+    if as_json:
+        emit(preview.json_values())
+    else:
+        show(*preview_parts(preview, what))
+
+
+def run_to_end(start: Callable[[Client], Awaitable[Run]], what: str, *, as_json: bool) -> None:
+    """Start a run, wait for its end, and print it. After Ctrl-C the run is stopped, and what was done is printed.
+
+    Raise typer.Exit where an item failed, and where the run did not come to its end.
+    """
+    followed = Followed()
+    try:
+        with_client(lambda client: followed.follow(client, start))
+    finally:
+        if followed.run is not None:
+            print_run(followed.run, what, as_json=as_json)
+    if followed.run is not None and not is_all_done(followed.run):
+        raise typer.Exit(WRONG)
+
+
+def is_all_done(run: Run) -> bool:
+    return run.state == "finished" and not run.failed
+
+
+def print_run(run: Run, what: str, *, as_json: bool) -> None:
+    if as_json:
+        emit(run.json_values())
+    else:
+        show(*run_parts(run, what))
+
+
+class Followed:
+    """A run, as it was last read."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+
+    async def follow(self, client: Client, start: Callable[[Client], Awaitable[Run]]) -> Run:
+        """Start the run and return it when it has ended. One that is left early is stopped."""
+        self.run = await start(client)
+        try:
+            return await self._until_end(client, self.run.id)
+        except asyncio.CancelledError:
+            self.run = await client.runs.stop(self.run.id)
+            self.run = await self._until_end(client, self.run.id)
+            raise
+
+    async def _until_end(self, client: Client, run_id: str) -> Run:
+        pause_s = READ_EVERY_S
+        with progress() as bars:
+            bar = bars.add_task("done", total=None)
+            while True:
+                run = self.run = await client.runs.get(run_id)
+                bars.update(bar, completed=run.done + run.failed, total=run.expected)
+                if run.is_ended:
+                    return run
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * _SLOWER, READ_EVERY_MOST_S)

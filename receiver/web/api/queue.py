@@ -1,0 +1,75 @@
+"""The tasks that wait for room at their accounts, in the order in which they are sent."""
+
+from receiver.config.api_keys import Limits
+from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.queue import QueueDepth, QueuePlace
+from receiver.tasks.model.queue_list import with_places
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.schemas.queue import QueueQuery
+from receiver.web.schemas.tasks import NoBody
+from submitter import api, api_queue
+
+
+async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
+    """Within the limits of the key, so a page of one with limits may hold fewer tasks than are wanted."""
+    query, store, limits, now_ms = (
+        context.query,
+        context.services.store,
+        context.caller.limits,
+        context.services.clock(),
+    )
+    wanted = _pair(query.label)
+    label = limits.label or wanted
+    page = await store.tasks.queued(TaskFilter(provider=query.provider, label=label, limit=query.limit))
+    shown = [
+        each for each in page.items if _is_within(each.task, limits) and (wanted is None or _has(each.task, wanted))
+    ]
+    depths = await store.queue.depths() if limits.label is None else []
+    own = [each for each in depths if query.provider in {None, each.provider} and _may_see(each.provider, limits)]
+    accounts = await store.accounts.all()
+    body = api_queue.QueueAnswer(
+        tasks=tuple(_queued(*each) for each in with_places(shown, depths, accounts, now_ms)),
+        has_more=page.next_cursor is not None,
+        queues=tuple(_length(each, accounts, now_ms) for each in own),
+    )
+    return JsonAnswer(body=body)
+
+
+def _pair(label: str | None) -> tuple[str, str] | None:
+    if label is None:
+        return None
+    name, _, value = label.partition("=")
+    return name, value
+
+
+def _has(task: Task, label: tuple[str, str]) -> bool:
+    return task.labels.get(label[0]) == label[1]
+
+
+def _may_see(provider: str, limits: Limits) -> bool:
+    return limits.providers is None or provider in limits.providers
+
+
+def _is_within(task: Task, limits: Limits) -> bool:
+    return _may_see(task.provider, limits) and (limits.label is None or _has(task, limits.label))
+
+
+def _queued(task: Task, place: QueuePlace) -> api_queue.QueuedTask:
+    shown = api.Task.model_validate(task)
+    return api_queue.QueuedTask.model_validate(
+        {**dict(shown), "waits_since": task.waits_since_ms, "queue": api.QueuePlace.model_validate(place)}
+    )
+
+
+def _length(depth: QueueDepth, accounts: list[AccountStatus], now_ms: int) -> api_queue.QueueLength:
+    held = next((each for each in accounts if each.provider == depth.provider and each.are_submits_held(now_ms)), None)
+    return api_queue.QueueLength.model_validate(
+        {
+            "provider": depth.provider,
+            "depth": depth.depth,
+            "oldest_at": depth.oldest_ms,
+            "held_until": None if held is None else held.submits_paused_until_ms,
+            "held_reason": None if held is None else held.submits_paused_reason,
+        }
+    )

@@ -1,0 +1,117 @@
+"""What is open in the ledger, which models the providers take, and whether all is well."""
+
+from receiver.metrics.snapshot import MOST, Open, ProviderSnapshot
+from receiver.runtime.services import Services
+from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.problems import Kind, invalid, not_found
+from receiver.web.schemas.acts import ModelsQuery
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.api_service import (
+    Counted,
+    Counts,
+    DeliveryCounts,
+    ModelLimits,
+    ModelsAnswer,
+    ProviderCounts,
+    Range,
+    VideoKind,
+)
+from submitter.errors import Violation
+from submitter.providers.contract import ConfiguredProvider, ModelFamily
+
+COUNTS_OLD_MS = 2_000  # of a snapshot that answers a request
+
+
+async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswer:
+    providers, wanted = context.services.providers, context.query.provider
+    if wanted is not None and wanted not in providers:
+        accepted = ", ".join(providers) or "none: no provider is configured"
+        raise invalid(Kind.MALFORMED, Violation(field="provider", rule="is not configured", accepted=accepted))
+    found = [name for name in providers if wanted in {None, name}]
+    return JsonAnswer(body=ModelsAnswer(models=tuple(each for name in found for each in _models(providers[name]))))
+
+
+async def list_models_of_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    configured = context.services.providers.get(context.path_param("name"))
+    if configured is None:
+        raise not_found("provider")
+    return JsonAnswer(body=ModelsAnswer(models=_models(configured)))
+
+
+def _models(configured: ConfiguredProvider) -> tuple[ModelLimits, ...]:
+    families = configured.adapter.CAPABILITIES.families
+    return tuple(_limits(configured.account.name, name, family) for family in families for name in family.models)
+
+
+def _limits(provider: str, name: str, family: ModelFamily) -> ModelLimits:
+    return ModelLimits(
+        provider=provider,
+        model=name,
+        kinds=(_kind(family),),
+        ratios=family.ratios,
+        resolutions=family.resolutions,
+        durations=Range(least=family.duration_s[0], most=family.duration_s[1]),
+        prompt_required=family.prompt_required,
+        prompt_weight=family.prompt_weight,
+        reference_images=_range(family.reference_images),
+        first_frame=family.first_frame,
+        image_schemes=family.image_schemes,
+        seed=_range(family.seed),
+        watermark=family.watermark,
+        reference_types=family.reference_types,
+    )
+
+
+def _kind(family: ModelFamily) -> VideoKind:
+    if family.reference_images is not None:
+        return "reference-to-video"
+    return "image-to-video" if family.first_frame else "text-to-video"
+
+
+def _range(bounds: tuple[int, int] | None) -> Range | None:
+    return None if bounds is None else Range(least=bounds[0], most=bounds[1])
+
+
+async def show_counts(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    return JsonAnswer(body=await counts_of(context.services))
+
+
+async def counts_of(services: Services) -> Counts:
+    """From the last snapshot, or a new one where it is old. Raise StoreUnavailable."""
+    snapshot = await services.snapshots.fresh(COUNTS_OLD_MS)
+    providers = snapshot.providers
+    return Counts.model_validate(
+        {
+            "at": snapshot.at_ms,
+            "most": MOST,
+            "queued": _together([each.queued for each in providers]),
+            "uncertain": _together([each.uncertain for each in providers]),
+            "overdue": _together([each.overdue for each in providers]),
+            "contradicted": _together([each.contradicted for each in providers]),
+            "providers": tuple(map(_provider, providers)),
+            "deliveries": DeliveryCounts(pending=_counted(snapshot.outbox), dead=_counted(snapshot.dead)),
+            "subscriptions": snapshot.subscriptions,
+        }
+    )
+
+
+def _provider(each: ProviderSnapshot) -> ProviderCounts:
+    return ProviderCounts(
+        provider=each.name,
+        tasks=each.tasks,
+        queued=_counted(each.queued),
+        uncertain=_counted(each.uncertain),
+        overdue=_counted(each.overdue),
+        contradicted=_counted(each.contradicted),
+        due_polls=_counted(each.due_polls),
+        unknown_words=_counted(each.unknown_words),
+    )
+
+
+def _together(parts: list[Open]) -> Counted:
+    since_ms = [part.since_ms for part in parts if part.since_ms is not None]
+    return _counted(Open(number=min(MOST, sum(part.number for part in parts)), since_ms=min(since_ms, default=None)))
+
+
+def _counted(found: Open) -> Counted:
+    return Counted.model_validate(found)
