@@ -160,7 +160,7 @@ def test_a_ledger_on_postgres_is_restored_by_the_lines_of_the_page(simulated: Cl
         assert server.stop() == 0
     _run(path + restore, folder)
     with closing(psycopg.connect(target)) as restored:
-        tasks = dict(restored.execute("SELECT id, state FROM tasks").fetchall())
+        tasks: dict[str, str] = dict(restored.execute("SELECT id, state FROM tasks").fetchall())
         events = restored.execute("SELECT seq, id FROM events ORDER BY seq").fetchall()
     assert 0 < len(events) < newest
     on_target = simulated.with_settings(WHENFINAL_DATABASE_URL=target)
