@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -17,7 +18,7 @@ import pytest
 
 from tests.docs.pages import DOCS, fences
 from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli, Process, read_settings, request_line
-from tests.support.postgres import Databases, program
+from tests.support.postgres import Databases, name_of, program
 
 PAGE = (DOCS / "deploying.md").read_text(encoding="utf-8")
 LINES = [line for fence in fences(PAGE, "sh") for line in fence.splitlines()]
@@ -141,24 +142,32 @@ def _first_event_of_a_stream(api: httpx.Client, after: int) -> str:
     raise AssertionError("the stream has ended")
 
 
-def test_a_ledger_on_postgres_is_restored_by_the_lines_of_the_page(simulated: Cli, databases: Databases) -> None:
-    source, target = databases.make(), databases.make()
-    folder = simulated.folder
-    dump = next(line for line in LINES if line.startswith("pg_dump "))
-    restore = next(line for line in LINES if line.startswith("pg_restore "))
-    dump = dump.replace("postgresql://whenfinal@db.example/whenfinal", f"'{source}'")
-    restore = restore.replace("--dbname=whenfinal_restored", f"--dbname='{target}'")
+def _lines_for_postgres(source: str, target: str) -> tuple[str, str]:
+    """Those of the page that dump and that restore, for these databases."""
+    dump, create, restore = (
+        next(line for line in LINES if line.startswith(f"{name} ")) for name in ("pg_dump", "createdb", "pg_restore")
+    )
     path = f"PATH={program('pg_dump').parent}:$PATH; "
+    dump = dump.replace("postgresql://whenfinal@db.example/whenfinal", f"'{source}'")
+    create = create.replace("whenfinal_restored", f"--maintenance-db='{source}' {name_of(target)}")
+    restore = restore.replace("--dbname=whenfinal_restored", f"--dbname='{target}'")
+    return path + dump, f"{path}{create}\n{restore}"
+
+
+def test_a_ledger_on_postgres_is_restored_by_the_lines_of_the_page(simulated: Cli, databases: Databases) -> None:
+    source = databases.make()
+    target = urlsplit(source)._replace(path=f"/restored_{name_of(source)}").geturl()
+    dump, restore = _lines_for_postgres(source, target)
     on_source = simulated.with_settings(WHENFINAL_DATABASE_URL=source)
     with on_source.running("serve", "--port", "0") as server, _api(server) as api:
 
         def back_up() -> None:
-            _run(path + dump, folder)
+            _run(dump, simulated.folder)
             assert on_source.run("backup", "--made", "pg_dump whenfinal.dump").status == 0
 
         newest = _used_until_the_backup(api, back_up)
         assert server.stop() == 0
-    _run(path + restore, folder)
+    _run(restore, simulated.folder)
     with closing(psycopg.connect(target)) as restored:
         tasks: dict[str, str] = dict(restored.execute("SELECT id, state FROM tasks").fetchall())
         events = restored.execute("SELECT seq, id FROM events ORDER BY seq").fetchall()
