@@ -1,11 +1,12 @@
 """An empty folder for the command, and one simulator for all tests of a module."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import API_KEYS, Cli, read_settings
+from tests.support.cli import API_KEYS, OPERATOR, Cli, read_settings
 
 SPEED = "400"  # a typical task ends within a second
 
@@ -28,3 +29,30 @@ def simulated(cli: Cli, simulator_settings: dict[str, str]) -> Cli:
     """The five simulated platforms, polled: no public URL is set."""
     settings = {name: value for name, value in simulator_settings.items() if name != "WHENFINAL_PUBLIC_URL"}
     return cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
+
+
+@pytest.fixture(params=["inside", "at a service"])
+def shell_with(
+    request: pytest.FixtureRequest, simulated: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Cli]]:
+    """Makes the command with these settings, in both ways: inside its own process, and at a service that has them.
+
+    At a service it runs in a folder of its own, and knows no more than the address and a key.
+    """
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> Cli:
+            there = simulated.with_settings(**settings)
+            if request.param == "inside":
+                return there
+            service = stack.enter_context(there.running("serve", "--port", "0"))
+            here = Cli(folder=tmp_path_factory.mktemp("shell"))
+            return here.with_settings(WHENFINAL_URL=service.url, WHENFINAL_API_KEY=OPERATOR)
+
+        yield make
+
+
+@pytest.fixture
+def shell(shell_with: Callable[..., Cli]) -> Cli:
+    """The command in both ways."""
+    return shell_with()

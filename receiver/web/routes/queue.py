@@ -16,5 +16,6 @@ QUEUE_ROUTES: tuple[Endpoint, ...] = (
         description="In the order in which they are sent, each with its place, and how long each queue is.",
         scope=Scope.READ,
         answers={200: api_queue.QueueAnswer},
+        keeps_limits=True,
     ),
 )
