@@ -361,12 +361,6 @@ class ResetNotice(ApiModel):
 # The service itself.
 
 
-class CallbackVerdict(ApiModel):
-    """What became of a callback that changed nothing."""
-
-    verdict: Literal["applied", "duplicate", "stale", "contradiction"]
-
-
 class FieldError(ApiModel):
     """One broken rule. `field` is a dotted path as the caller wrote it, `accepted` says what would pass."""
 

@@ -45,5 +45,5 @@ class KeysPage(ApiModel):
 class StreamToken(ApiModel):
     """Opens `GET /v1/events/stream?token=` until `expires_at`. A stream that is open then goes on."""
 
-    token: str
+    token: str = Field(repr=False)
     expires_at: Time

@@ -113,3 +113,9 @@ class ChecksAnswer(ApiModel):
 
     ok: bool
     checks: tuple[Check, ...]
+
+
+class CallbackVerdict(ApiModel):
+    """What became of a callback that changed nothing."""
+
+    verdict: Literal["applied", "duplicate", "stale", "contradiction"]

@@ -39,6 +39,12 @@ _RECONCILE_HELP = """Poll the providers about unfinished tasks, due or not. Exit
 Name the tasks by their ids, or choose them by filters; without both, every unfinished task is polled.
 """
 
+_LISTEN_HELP = """Get webhooks on this machine while it runs, and show each with its signature checked.
+
+It makes a subscription of its own, and removes it when it ends.
+With --forward-to your program gets each webhook as it came, and the service gets its answer.
+"""
+
 _REDELIVER_HELP = """Make deliveries due again, with all their attempts. A running worker sends them.
 
 Name them, or give a filter: without --state it finds dead letters.
@@ -71,6 +77,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.events:events",
         "List events in their order. With --follow it prints new events until it is stopped.",
     ),
+    ("listen", "commands.listen:listen", _LISTEN_HELP),
     (
         "replay",
         "commands.replay:replay",
@@ -85,6 +92,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "simulate",
         "commands.simulate:simulate",
         "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
+    ),
+    (
+        "counts",
+        "commands.counts:counts",
+        "Count what is open, and say since when: tasks by provider and state, deliveries, subscriptions.",
     ),
     ("alerts", "commands.monitoring:alerts", "Print alert rules for Prometheus."),
     ("grafana", "commands.monitoring:grafana", "Print a dashboard that Grafana imports."),
@@ -131,6 +143,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "providers resume",
         "commands.providers:resume",
         "End the pause of polls, the hold of submits and the alarms of a provider. A running worker goes on at once.",
+    ),
+    (
+        "providers models",
+        "commands.providers:list_models",
+        "List the models that `video` takes at the configured providers, each with its limits.",
     ),
     (
         "subscriptions create",
@@ -199,6 +216,13 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.redeliver:redeliver",
         _REDELIVER_HELP,
     ),
+    (
+        "runs list",
+        "commands.runs:list_runs",
+        "List acts on many tasks or deliveries, newest first.",
+    ),
+    ("runs show", "commands.runs:show_run", "Show how far runs are, and what became of their items."),
+    ("runs stop", "commands.runs:stop_run", "Stop runs. Each ends after the items that it works on."),
 )
 
 #: Commands that run without typer where nothing stands behind their words: they only read, and all their options have
@@ -215,6 +239,7 @@ GROUPS: dict[str, str] = {
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",
+    "runs": "Show acts on many tasks or deliveries, and stop one.",
 }
 
 

@@ -15,12 +15,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "reconcile tsk_01m7yrqm47904bn5a9g1vxy29m",
     ),
     "events": ("events --after 17", "events --follow --type task.failed --json"),
+    "listen": (
+        "listen --forward-to http://127.0.0.1:3000/hooks",
+        "listen --url https://whenfinal.example.com --address https://your-tunnel.example --port 8001",
+    ),
     "replay": (
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2h --only missing",
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2026-11-25T10:00:00Z --dry-run",
     ),
     "doctor": ("doctor", "doctor --offline --json"),
     "simulate": ("simulate > .env", "simulate --speed 10 --fault stuck=0.1"),
+    "counts": ("counts", "counts --json"),
     "alerts": ("alerts > whenfinal.rules.yml",),
     "grafana": ("grafana > whenfinal.json",),
     "demo": ("demo",),
@@ -51,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "providers list": ("providers list",),
     "providers show": ("providers show hiapi",),
     "providers resume": ("providers resume hiapi",),
+    "providers models": ("providers models", "providers models hiapi -o wide"),
     "subscriptions create": (
         "subscriptions create https://hooks.example.com/videos",
         "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
@@ -77,6 +83,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "deliveries redeliver --subscription sub_01m7yrqm47904bn5a9g1vxy29m --dry-run",
         "deliveries redeliver --all --yes",
     ),
+    "runs list": ("runs list",),
+    "runs show": ("runs show run_01m7yrqm47904bn5a9g1vxy29m",),
+    "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),
 }
 
 

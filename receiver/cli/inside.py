@@ -137,7 +137,7 @@ async def inside(settings: Settings, *, creating: bool, polling: bool) -> AsyncI
                 await stack.enter_async_context(working(services))
             yield services
 
-    app = build_app(opened, has_dashboard=False, takes_on_runs=False)
+    app = build_app(opened, has_dashboard=False, is_served=False)
     async with app.router.lifespan_context(app) as state:
         transport = InsideTransport(app=app, state=dict(state or {}))
         app.state.on_store_error = transport.store_errors.append

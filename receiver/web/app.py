@@ -96,18 +96,18 @@ def build_app(
     open_services: Callable[[], AbstractAsyncContextManager[Services]],
     *,
     has_dashboard: bool = True,
-    takes_on_runs: bool = True,
+    is_served: bool = True,
 ) -> Starlette:
     """Return the application over services that its lifespan opens.
 
-    `takes_on_runs`: it goes on with runs of processes that have died, beside its own.
+    `is_served`: others reach it, so it describes itself, and goes on with runs of processes that have died.
     """
 
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with (
             open_services() as services,
-            operating(services, takes_on=takes_on_runs) as runs,
+            operating(services, takes_on=is_served) as runs,
             keys_read(services),
         ):
             app.state.bodies = Bodies.of(services.settings)
@@ -129,7 +129,8 @@ def build_app(
     )
     # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
     app.router.redirect_slashes = False
-    app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
+    # It takes longer to build than most commands take that run the application inside.
+    app.state.openapi = build_document(ROUTES, version=version("whenfinal")) if is_served else None
     return app
 
 

@@ -23,7 +23,7 @@ from receiver.web.schemas import endpoints as endpoint_schemas
 from receiver.web.schemas import keys as key_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
-from submitter import api, api_keys, api_operations, api_webhooks
+from submitter import api, api_keys, api_operations, api_service, api_webhooks
 
 _WANTED: Mapping[str, Any] = {
     "url": "https://hooks.example.com/videos",
@@ -163,7 +163,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         ],
     },
     api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False, "newest": 17},
-    api.CallbackVerdict: {"verdict": "duplicate"},
+    api_service.CallbackVerdict: {"verdict": "duplicate"},
     api_operations.Health: {"status": "alive"},
     api_operations.Readiness: {
         "status": "ready",

@@ -65,6 +65,7 @@ class Events(Resource):
     list = Answer(events.list_events)
     stored = Items(events.stored)
     follow = Items(events.follow)
+    token = Answer(events.stream_token)
 
     @overload
     def __call__(

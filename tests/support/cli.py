@@ -125,6 +125,13 @@ class Cli:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
 
 
+@contextmanager
+def at_service(cli: Cli, command: str, *, folder: Path, key: str = OPERATOR) -> Iterator[Cli]:
+    """Another machine, which works on the ledger of `cli` by a real service there."""
+    with cli.with_settings(WHENFINAL_API_KEYS=API_KEYS).running(command, "--port", "0") as service:
+        yield Cli(folder=folder, environment={"WHENFINAL_URL": service.url, "WHENFINAL_API_KEY": key})
+
+
 def read_settings(simulator: Process) -> dict[str, str]:
     """The settings that `whenfinal simulate` prints."""
     simulator.line_with("stop with Ctrl-C")

@@ -1,4 +1,4 @@
-"""An empty folder for the command, and one simulator for all tests of a module."""
+"""An empty folder for the command, one simulator for all tests of a module, and both ways to the API."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import API_KEYS, OPERATOR, Cli, read_settings
+from tests.support.cli import API_KEYS, Cli, at_service, read_settings
 
 SPEED = "400"  # a typical task ends within a second
 
@@ -45,9 +45,7 @@ def shell_with(
             there = simulated.with_settings(**settings)
             if request.param == "inside":
                 return there
-            service = stack.enter_context(there.running("serve", "--port", "0"))
-            here = Cli(folder=tmp_path_factory.mktemp("shell"))
-            return here.with_settings(WHENFINAL_URL=service.url, WHENFINAL_API_KEY=OPERATOR)
+            return stack.enter_context(at_service(there, "serve", folder=tmp_path_factory.mktemp("shell")))
 
         yield make
 
@@ -56,3 +54,19 @@ def shell_with(
 def shell(shell_with: Callable[..., Cli]) -> Cli:
     """The command in both ways."""
     return shell_with()
+
+
+@pytest.fixture(params=["inside", "at a URL"])
+def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cli], Cli]]:
+    """Takes a machine with a ledger, and gives one whose commands work on it: the same, or one that knows only a URL.
+
+    The service at the URL polls and delivers nothing, as a command does that runs the API inside.
+    """
+    with ExitStack() as stack:
+
+        def reached(cli: Cli) -> Cli:
+            if request.param == "inside":
+                return cli
+            return stack.enter_context(at_service(cli, "web", folder=tmp_path_factory.mktemp("elsewhere")))
+
+        yield reached

@@ -1,6 +1,7 @@
 """`whenfinal events` over a ledger whose oldest events are no longer stored."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ async def _fill(folder: Path) -> None:
 
 
 @pytest.fixture(name="stored")
-def _stored(cli: Cli) -> Cli:
+def _stored(cli: Cli, at: Callable[[Cli], Cli]) -> Cli:
     asyncio.run(_fill(cli.folder))
-    return cli
+    return at(cli)
 
 
 def _seqs(cli: Cli, *arguments: str) -> list[int]:

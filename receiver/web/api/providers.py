@@ -56,6 +56,7 @@ async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswe
         raise not_found("provider")
     store = services.store.providers
     resumed = await store.resume(configured, speed=speed, actor=context.actor, now_ms=services.clock())
+    services.commit_notifier.notify_queue()
     (status,) = await store.statuses({name: configured}, speed=speed, now_ms=services.clock())
     view = ProviderStatus.model_validate(status)
     return JsonAnswer(body=ResumedProvider(**dict(view), ended=resumed.ended, made_due=resumed.made_due))

@@ -22,9 +22,14 @@ class CreateKeyRequest(RequestBody):
 
     name: Annotated[str, StringConstraints(pattern=rf"^{KEY_NAME}$")]
     scopes: Annotated[
-        tuple[Annotated[Scope, Field(strict=False)], ...], Field(strict=False, min_length=1, max_length=3)
+        tuple[Annotated[Scope, Field(strict=False)], ...], Field(strict=False, min_length=1, max_length=3), at_most(3)
     ]
-    providers: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=_MOST_PROVIDERS)] | None = None
+    providers: (
+        Annotated[
+            tuple[Name, ...], Field(strict=False, min_length=1, max_length=_MOST_PROVIDERS), at_most(_MOST_PROVIDERS)
+        ]
+        | None
+    ) = None
     label: Label | None = None
 
 

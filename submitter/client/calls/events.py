@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
 from submitter.api import TASK_TYPES, AnyEvent, EventsPage
+from submitter.api_keys import StreamToken
 from submitter.client.conversation import NO_MOVE, Call, Give, Series, answered
-from submitter.client.requests import api_path, as_params, get
+from submitter.client.requests import api_path, as_params, get, post
 from submitter.client.stream import EventFollower
 from submitter.errors import ReceiverUnreachable
 from submitter.http.messages import Headers
@@ -43,6 +44,12 @@ def list_events(
 ) -> Call[EventsPage]:
     """Return a page of events after a cursor; None: from the oldest stored event on. Raise CursorExpired."""
     return get(api_path("events"), EventsPage, {**_as_query(conditions), "after": after, "limit": limit})
+
+
+def stream_token(*, ttl_s: int = 300, **conditions: Unpack[EventConditions]) -> Call[StreamToken]:
+    """Return a token that opens the stream for a browser, which can send no key, for `ttl_s` seconds."""
+    given = {name: value for name, value in conditions.items() if value}
+    return post(api_path("stream-tokens"), StreamToken, {"ttl_s": ttl_s, "conditions": given}, may_be_repeated=True)
 
 
 def _as_query(conditions: EventConditions) -> dict[str, object]:

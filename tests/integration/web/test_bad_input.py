@@ -102,6 +102,7 @@ BAD_VALUES = {
     "provider": ("", "x" * 300),
     "endpoint": ("", "garbage", "https://", "https://[", "ftp://a.example", "https://a.example/" + "x" * 5_000),
     "which": ("", "ALL", "some"),
+    "name": ("x" * 65,),
     "text": ("", "x" * 1_001),
     "key": ("", "x" * 1_001),
     "task_id": ("", "x" * 1_001),

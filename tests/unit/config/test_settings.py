@@ -53,7 +53,7 @@ def test_blank_is_the_same_as_unset() -> None:
 
 def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
     known = list_settings(Settings)
-    assert len({each.env for each in known}) == len({each.path for each in known}) == 41
+    assert len({each.env for each in known}) == len({each.path for each in known}) == 42
     assert all(each.env.startswith("WHENFINAL_") and each.group and each.what for each in known)
 
 

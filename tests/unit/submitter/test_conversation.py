@@ -223,7 +223,7 @@ def test_a_call_shows_no_header() -> None:
 
 
 def test_a_series_of_stored_events_asks_for_task_events_alone() -> None:
-    page = _said(200, {"events": [], "next_after": 7, "has_more": False})
+    page = _said(200, {"events": [], "next_after": 7, "has_more": False, "newest": 7})
     played = _play(events.stored(after=5), [page])
     assert [value for name, value in played.sent[0].params if name == "after"] == ["5"]
     assert all(value.startswith("task.") for name, value in played.sent[0].params if name == "type")
