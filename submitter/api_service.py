@@ -1,7 +1,9 @@
 """The bodies of the HTTP API about the service as a whole, as models. Pure. See `submitter.api`."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field
 
 from submitter.api import ApiModel, Time
 
@@ -119,3 +121,21 @@ class CallbackVerdict(ApiModel):
     """What became of a callback that changed nothing."""
 
     verdict: Literal["applied", "duplicate", "stale", "contradiction"]
+
+
+class AuditLine(ApiModel):
+    """Who did what, and when. `task` is our id, null where the action was about none."""
+
+    id: str
+    at: Time
+    actor: str
+    action: str
+    task: str | None = Field(validation_alias=AliasChoices("task_id", "task"))
+    detail: Mapping[str, Any]
+
+
+class AuditPage(ApiModel):
+    """The newest first. `next_cursor` null: this is the last page."""
+
+    lines: tuple[AuditLine, ...]
+    next_cursor: str | None

@@ -185,6 +185,19 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "deliveries": {"pending": {"number": 12, "since_at": None}, "dead": _ONE},
         "subscriptions": {"active": 3, "disabled": 0},
     },
+    api_service.AuditPage: {
+        "lines": [
+            {
+                "id": "aud_01m7yrqm47904bn5a9g1vxy29m",
+                "at": "2026-09-21T14:20:00.000Z",
+                "actor": "key ops",
+                "action": "settle",
+                "task": TASK_ID,
+                "detail": {"refused": True},
+            }
+        ],
+        "next_cursor": None,
+    },
     api_service.ChecksAnswer: {
         "ok": True,
         "checks": [

@@ -104,6 +104,24 @@ async def look_for_tasks(context: RequestContext[NoQuery, TaskActRequest]) -> Js
     return await _act(context, plan)
 
 
+async def redeliver_of_tasks(context: RequestContext[NoQuery, TaskActRequest]) -> JsonAnswer:
+    """The dead letters of the tasks that the filter finds."""
+
+    async def plan() -> Planned:
+        search, store = _search(context, frozenset(TaskState)), context.services.store
+        tasks = await store.task_search.page(search, limit=FINAL_MOST)
+        dead = await store.deliveries.dead_letters_of_tasks([task.id for task in tasks.tasks])
+        return Planned(
+            kind="redeliver-tasks",
+            condition={"search": search_values(search)},
+            count=len(dead),
+            has_more=tasks.next_cursor is not None,
+            sample=tuple(Sampled(id=each, note="dead") for each in dead[:SAMPLED]),
+        )
+
+    return await _act(context, plan)
+
+
 async def redeliver(context: RequestContext[NoQuery, RedeliverRequest]) -> JsonAnswer:
     """Without a state only dead letters are meant: to send all again has to be asked for."""
 

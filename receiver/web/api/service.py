@@ -1,4 +1,4 @@
-"""What is open in the ledger, which models the providers take, and whether all is well."""
+"""What is open in the ledger, which models the providers take, whether all is well, and who did what."""
 
 from functools import partial
 
@@ -7,12 +7,16 @@ from receiver.runtime.doctor.checks import Level, check_settings, view
 from receiver.runtime.doctor.here import check_clock, check_open_database
 from receiver.runtime.doctor.network import check_network
 from receiver.runtime.services import Services
+from receiver.store.audit import AuditSearch
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.limits import visible_providers
 from receiver.web.problems import Kind, invalid, not_found
 from receiver.web.schemas.acts import ChecksQuery, ModelsQuery
+from receiver.web.schemas.searches import AuditQuery
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_service import (
+    AuditLine,
+    AuditPage,
     ChecksAnswer,
     Counted,
     Counts,
@@ -97,6 +101,16 @@ async def show_checks(context: RequestContext[ChecksQuery, NoBody]) -> JsonAnswe
         checks += await check_network(services.settings, services.transport)
     is_ok = all(check.level is not Level.FAIL for check in checks)
     return JsonAnswer(body=ChecksAnswer(ok=is_ok, checks=tuple(map(view, checks))))
+
+
+async def list_audit(context: RequestContext[AuditQuery, NoBody]) -> JsonAnswer:
+    query = context.query
+    wanted = AuditSearch(
+        actor=query.actor, action=query.action, task_id=query.task, since_ms=query.since, until_ms=query.until
+    )
+    page = await context.services.store.audit.page(wanted, cursor=query.cursor, limit=query.limit)
+    lines = tuple(map(AuditLine.model_validate, page.rows))
+    return JsonAnswer(body=AuditPage(lines=lines, next_cursor=page.next_cursor))
 
 
 async def counts_of(services: Services) -> Counts:

@@ -178,4 +178,16 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         scope=Scope.OPERATE,
         answers={200: api_service.ChecksAnswer},
     ),
+    Endpoint(
+        method="GET",
+        path="/v1/audit",
+        handle=service.list_audit,
+        name="listAudit",
+        tag="operations",
+        summary="List who did what",
+        description="Acts of operators and of the service itself, the newest first. All conditions must hold. A page "
+        "may hold fewer than `limit` and not be the last.",
+        scope=Scope.OPERATE,
+        answers={200: api_service.AuditPage},
+    ),
 )

@@ -80,6 +80,18 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/tasks/redeliver",
+        handle=acts.redeliver_of_tasks,
+        name="redeliverOfFoundTasks",
+        tag="runs",
+        summary="Redeliver the dead letters of all tasks of a filter",
+        description=f"Send them again now, with all their retries. A preview looks at the newest 500 tasks. {_HOW}",
+        scope=Scope.OPERATE,
+        answers=_ANSWERS,
+        headers=_HEADERS,
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/deliveries/redeliver",
         handle=acts.redeliver,
         name="redeliverFound",

@@ -234,3 +234,26 @@ class DeliveriesQuery(DeliveryConditions, Query):
     cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(
         default=None, description=NEXT_CURSOR, examples=["dlv_01m7yrqm47904bn5a9g1vxy29m"]
     )
+
+
+class AuditQuery(Query):
+    actor: Name | None = Field(default=None, description="only what this caller did", examples=["key ops"])
+    action: Name | None = Field(default=None, description="only this action", examples=["settle"])
+    task: OurTaskId | None = Field(
+        default=None, description="only about this task", examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]
+    )
+    since: Time | None = Field(
+        default=None, description="only what was done then or later", examples=["2026-09-21T14:00:00Z"]
+    )
+    until: Time | None = Field(
+        default=None, description="only what was done then or before", examples=["2026-09-21T15:00:00Z"]
+    )
+    limit: PageLimit = 50
+    cursor: Annotated[str, StringConstraints(pattern=r"^aud_[0-9a-z]{1,40}$")] | None = Field(
+        default=None, description=NEXT_CURSOR, examples=["aud_01m7yrqm47904bn5a9g1vxy29m"]
+    )
+
+    @model_validator(mode="after")
+    def _fits_something(self) -> Self:
+        check_times(self.since, self.until)
+        return self
