@@ -86,7 +86,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "doctor",
         "commands.doctor:doctor",
-        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed.",
+        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed; "
+        "receiver/docs/runbook.md says what to do at each alarm.",
     ),
     (
         "simulate",
@@ -217,6 +218,17 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         _REDELIVER_HELP,
     ),
     (
+        "keys create",
+        "commands.keys:create",
+        "Create an API key and show it once. It works at once, and only its digest is kept.",
+    ),
+    ("keys list", "commands.keys:list_keys", "List the API keys with their scopes, limits and last use."),
+    (
+        "keys revoke",
+        "commands.keys:revoke",
+        "Revoke API keys. Every process refuses them within a few seconds, and their streams end.",
+    ),
+    (
         "runs list",
         "commands.runs:list_runs",
         "List acts on many tasks or deliveries, newest first.",
@@ -240,6 +252,7 @@ GROUPS: dict[str, str] = {
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",
     "runs": "Show acts on many tasks or deliveries, and stop one.",
+    "keys": "Create, list and revoke API keys.",
 }
 
 

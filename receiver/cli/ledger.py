@@ -15,7 +15,7 @@ from receiver.runtime.clock import now_ms
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.store.engine import Engine
-from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.errors import SchemaAhead, SchemaBehind, StoreError
 from receiver.store.mark import MarkKeeper
 from receiver.store.migrate import check_schema
 from receiver.store.open import ledger_at, open_engine
@@ -77,8 +77,8 @@ def ledger_named(settings: Settings) -> Iterator[None]:
     """Add the ledger's name to a StoreError, which has none, and point to the doctor. Raise CommandFailed."""
     try:
         yield
-    except SchemaBehind:
-        raise  # its message names the command to run
+    except (SchemaBehind, SchemaAhead):
+        raise  # its message says what to do
     except StoreError as error:
         place = ledger_at(settings.database.url)
         raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` shows how to fix it") from error

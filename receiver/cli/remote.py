@@ -85,6 +85,19 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         sys.exit(INTERRUPTED)
 
 
+def is_elsewhere() -> bool:
+    """Whether a service is named, also where its address or key is wrong."""
+    from receiver.runtime.environment import read_variables
+
+    if given_url.get() is not None:
+        return True
+    try:
+        variables, _ = read_variables()
+    except ConfigError:
+        return False
+    return "WHENFINAL_URL" in variables
+
+
 def find_service() -> Service | None:
     """The service of `--url` or `WHENFINAL_URL`; None to work on the ledger of the settings.
 

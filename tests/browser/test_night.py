@@ -12,7 +12,7 @@ import pytest
 from tests.support.night import Trouble, a_night, a_subscriber
 from tests.support.night_acts import ACTS
 
-WAYS = ("page",)
+WAYS = ("page", "shell", "api")
 
 
 @pytest.fixture(autouse=True)

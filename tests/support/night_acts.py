@@ -118,7 +118,9 @@ async def _resume_the_throttled_over_the_api(on: Trouble) -> None:
 
 async def _is_sent_now(on: Trouble) -> None:
     await on.night.has(on.task, "submitted")
-    await on.night.service.post(f"/v1/tasks/{on.task}/reconcile")
+    async with asyncio.timeout(60):
+        while (await on.night.api("POST", f"/v1/tasks/{on.task}/reconcile"))["tasks"][0]["after"] != "succeeded":
+            await asyncio.sleep(0.1)
 
 
 # A dead subscriber: repaired, and its subscription resumed.
@@ -284,7 +286,7 @@ async def _end_at_the_page(on: Trouble) -> None:
 
 async def _end_in_the_shell(on: Trouble) -> None:
     assert "whenfinal tasks settle" in await on.night.shell("tasks", "explain", on.task)
-    await on.night.shell("tasks", "settle", on.task, "--failed", REASON)
+    await on.night.shell("tasks", "settle", on.task, "--failed", REASON, "--yes")
 
 
 async def _end_over_the_api(on: Trouble) -> None:
