@@ -86,8 +86,10 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "doctor",
         "commands.doctor:doctor",
-        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed; "
-        "receiver/docs/runbook.md says what to do at each alarm.",
+        (
+            "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed; "
+            "receiver/docs/runbook.md says what to do at each alarm."
+        ),
     ),
     (
         "simulate",
