@@ -250,8 +250,8 @@ GROUPS: dict[str, str] = {
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",
-    "keys": "Say who may use the API.",
     "runs": "Show acts on many tasks or deliveries, and stop one.",
+    "keys": "Create, list and revoke API keys.",
 }
 
 

@@ -2,7 +2,7 @@
 
 #: By the words of the command; each line goes on after `whenfinal `.
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "serve": ("serve", "serve --host 0.0.0.0 --port 8080"),
+    "serve": ("serve", "serve --simulate", "serve --host 0.0.0.0 --port 8080"),
     "web": ("web --port 8001",),
     "worker": ("worker",),
     "migrate": ("migrate", "migrate --from sqlite:///whenfinal.db --to postgresql://user@db/whenfinal"),

@@ -165,4 +165,17 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         scope=Scope.READ,
         answers={200: api_service.Counts},
     ),
+    Endpoint(
+        method="GET",
+        path="/v1/checks",
+        handle=service.show_checks,
+        name="getChecks",
+        tag="operations",
+        summary="Check the service",
+        description="What `whenfinal doctor` checks, by this process: settings, ledger, disk, clock, tasks in trouble, "
+        "queue, webhooks, pauses, backup and keys, each with its level, and with its cure where something is wrong. "
+        "With `network` each provider is sent one request, and so is our public URL.",
+        scope=Scope.OPERATE,
+        answers={200: api_service.ChecksAnswer},
+    ),
 )
