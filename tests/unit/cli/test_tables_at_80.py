@@ -32,7 +32,7 @@ NOW_MS = T0 + 180_000
 TABLES: dict[str, tuple[Iterable[object], list[str], list[str]]] = {
     "events": (
         [events_table(_example(api.EventsPage).events, NOW_MS)],
-        ["17", "task.succeeded", "tsk_01m7yrqm47904bn5a9g1vxy29m", ", 2 min ago"],
+        ["17", "task.succeeded", "tsk_01m7yrqm47904bn5a9g1vxy29m", "14:13:20, 3 min ago"],
         ["supersedes"],
     ),
     "deliveries": (
