@@ -217,19 +217,23 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         _REDELIVER_HELP,
     ),
     (
+        "keys create",
+        "commands.keys:create",
+        "Create an API key and show it once. It works at once, and only its digest is kept.",
+    ),
+    ("keys list", "commands.keys:list_keys", "List the API keys with their scopes, limits and last use."),
+    (
+        "keys revoke",
+        "commands.keys:revoke",
+        "Revoke API keys. Every process refuses them within a few seconds, and their streams end.",
+    ),
+    (
         "runs list",
         "commands.runs:list_runs",
         "List acts on many tasks or deliveries, newest first.",
     ),
     ("runs show", "commands.runs:show_run", "Show how far runs are, and what became of their items."),
     ("runs stop", "commands.runs:stop_run", "Stop runs. Each ends after the items that it works on."),
-    (
-        "keys create",
-        "commands.keys:create",
-        "Create an API key with its scopes, perhaps only for some providers or one label. It is shown once.",
-    ),
-    ("keys list", "commands.keys:list_keys", "List the API keys: those of the settings, then the newest first."),
-    ("keys revoke", "commands.keys:revoke", "Revoke API keys. They stop working within a few seconds."),
 )
 
 #: Commands that run without typer where nothing stands behind their words: they only read, and all their options have

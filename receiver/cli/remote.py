@@ -67,7 +67,13 @@ def with_client(
 
 
 async def _at(service: Service, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    async with Client(service.url, service.key) as client:
+    try:
+        opened = Client(service.url, service.key)
+    except ValueError as error:
+        raise ConfigError(
+            f"WHENFINAL_URL: {error}", hint="set it in the form https://host or https://host/path"
+        ) from error
+    async with opened as client:
         return await work(client)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -122,6 +124,21 @@ def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli)
         assert _levels(cli, "--offline")["database"] == "warn"
         assert "chmod 600 whenfinal.db" in cli.run("doctor", "--offline").out
         assert (cli.folder / "whenfinal.db").stat().st_mode & 0o777 == mode
+
+
+def test_a_ledger_of_a_newer_version_is_said_by_every_command_and_changed_by_none(cli: Cli) -> None:
+    assert cli.run("migrate").status == 0
+    with closing(sqlite3.connect(cli.folder / "whenfinal.db")) as file:
+        file.execute("INSERT INTO migrations VALUES ('9999_flying', 1)")
+        file.commit()
+    for command in (("serve", "--port", "0"), ("worker",), ("migrate",)):
+        ended = cli.run(*command)
+        assert (ended.status, len(ended.err.splitlines())) == (1, 1), command
+        assert "newer version, which made 9999_flying" in ended.err
+    checks = json.loads(cli.run("doctor", "--offline", "--json").out)["checks"]
+    (database,) = (each for each in checks if each["name"] == "database")
+    assert (database["level"], "9999_flying" in database["what"]) == ("fail", True)
+    assert "restore the backup from before the update" in database["cure"]
 
 
 def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli: Cli) -> None:

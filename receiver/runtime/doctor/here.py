@@ -26,7 +26,7 @@ from receiver.runtime.key_repository import working
 from receiver.runtime.keys import settings_keys
 from receiver.runtime.store import Store, open_store
 from receiver.store.accounts import AccountStatus
-from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
+from receiver.store.errors import DatabaseMisconfigured, SchemaAhead, SchemaBehind, StoreError
 from receiver.store.ledger_file import OWNER_ONLY, ledger_files
 from receiver.store.open import ledger_at
 from receiver.store.stepped_back import SteppedBack
@@ -123,6 +123,8 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
             return await _open_and_well(settings, place, store, snapshot)
     except SchemaBehind as error:
         return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
+    except SchemaAhead as error:
+        return (fail("database", f"{place} is of a newer version: {', '.join(error.unknown)}", hint=error.hint),)
     except DatabaseMisconfigured as error:
         return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
     except StoreError as error:

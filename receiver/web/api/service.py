@@ -8,6 +8,7 @@ from receiver.runtime.doctor.here import check_clock, check_open_database
 from receiver.runtime.doctor.network import check_network
 from receiver.runtime.services import Services
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import visible_providers
 from receiver.web.problems import Kind, invalid, not_found
 from receiver.web.schemas.acts import ChecksQuery, ModelsQuery
 from receiver.web.schemas.tasks import NoBody, NoQuery
@@ -29,7 +30,8 @@ COUNTS_OLD_MS = 2_000  # of a snapshot that answers a request
 
 
 async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswer:
-    providers, wanted = context.services.providers, context.query.provider
+    providers = visible_providers(context.services.providers, context.caller.limits)
+    wanted = context.query.provider
     if wanted is not None and wanted not in providers:
         accepted = ", ".join(providers) or "none: no provider is configured"
         raise invalid(Kind.MALFORMED, Violation(field="provider", rule="is not configured", accepted=accepted))
@@ -38,7 +40,8 @@ async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswe
 
 
 async def list_models_of_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    configured = context.services.providers.get(context.path_param("name"))
+    visible = visible_providers(context.services.providers, context.caller.limits)
+    configured = visible.get(context.path_param("name"))
     if configured is None:
         raise not_found("provider")
     return JsonAnswer(body=ModelsAnswer(models=_models(configured)))
