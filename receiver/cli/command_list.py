@@ -217,6 +217,17 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         _REDELIVER_HELP,
     ),
     (
+        "keys create",
+        "commands.keys:create",
+        "Create an API key and show it once. It works at once, and only its digest is kept.",
+    ),
+    ("keys list", "commands.keys:list_keys", "List the API keys with their scopes, limits and last use."),
+    (
+        "keys revoke",
+        "commands.keys:revoke",
+        "Revoke API keys. Every process refuses them within a few seconds, and their streams end.",
+    ),
+    (
         "runs list",
         "commands.runs:list_runs",
         "List acts on many tasks or deliveries, newest first.",
@@ -240,6 +251,7 @@ GROUPS: dict[str, str] = {
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",
     "runs": "Show acts on many tasks or deliveries, and stop one.",
+    "keys": "Create, list and revoke API keys.",
 }
 
 

@@ -2,7 +2,7 @@
 
 #: By the words of the command; each line goes on after `whenfinal `.
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "serve": ("serve", "serve --host 0.0.0.0 --port 8080"),
+    "serve": ("serve", "serve --simulate", "serve --host 0.0.0.0 --port 8080"),
     "web": ("web --port 8001",),
     "worker": ("worker",),
     "migrate": ("migrate", "migrate --from sqlite:///whenfinal.db --to postgresql://user@db/whenfinal"),
@@ -83,6 +83,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "deliveries redeliver --subscription sub_01m7yrqm47904bn5a9g1vxy29m --dry-run",
         "deliveries redeliver --all --yes",
     ),
+    "keys create": (
+        "keys create ops --scope read --scope operate",
+        "keys create render-farm --scope submit --scope read --provider hiapi --label team=films",
+    ),
+    "keys list": ("keys list",),
+    "keys revoke": ("keys revoke render-farm", "keys revoke key_01m7yrqm47904bn5a9g1vxy29m --yes"),
     "runs list": ("runs list",),
     "runs show": ("runs show run_01m7yrqm47904bn5a9g1vxy29m",),
     "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),

@@ -14,7 +14,7 @@ T = TypeVar("T")
 STDIN = "-"
 
 #: Any other text is the id of nothing. In the path of a request it may mean another address.
-_ID = re.compile(r"[A-Za-z0-9_]{1,100}")
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 def read_ids(given: Sequence[str]) -> list[str]:

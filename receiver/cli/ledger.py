@@ -10,7 +10,7 @@ from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_o
 from receiver.config.settings import Settings
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
-from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.errors import SchemaAhead, SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
 
@@ -47,8 +47,8 @@ def ledger_named(settings: Settings) -> Iterator[None]:
     """Add the ledger's name to a StoreError, which has none, and point to the doctor. Raise CommandFailed."""
     try:
         yield
-    except SchemaBehind:
-        raise  # its message names the command to run
+    except (SchemaBehind, SchemaAhead):
+        raise  # its message says what to do
     except StoreError as error:
         place = ledger_at(settings.database.url)
         raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` shows how to fix it") from error

@@ -34,7 +34,7 @@ async def listed(
         rows += items(page)
         cursor = page.next_cursor
         if cursor is None or len(rows) >= limit:
-            return Listed(rows, cursor is not None)
+            return Listed(rows[:limit], cursor is not None or len(rows) > limit)
 
 
 def note_left_out(found: Listed[T], *, which: str = "newest") -> None:

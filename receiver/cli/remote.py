@@ -67,7 +67,13 @@ def with_client(
 
 
 async def _at(service: Service, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    async with Client(service.url, service.key) as client:
+    try:
+        opened = Client(service.url, service.key)
+    except ValueError as error:
+        raise ConfigError(
+            f"WHENFINAL_URL: {error}", hint="set it in the form https://host or https://host/path"
+        ) from error
+    async with opened as client:
         return await work(client)
 
 
@@ -77,6 +83,19 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)
+
+
+def is_elsewhere() -> bool:
+    """Whether a service is named, also where its address or key is wrong."""
+    from receiver.runtime.environment import read_variables
+
+    if given_url.get() is not None:
+        return True
+    try:
+        variables, _ = read_variables()
+    except ConfigError:
+        return False
+    return "WHENFINAL_URL" in variables
 
 
 def find_service() -> Service | None:

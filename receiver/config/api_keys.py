@@ -41,6 +41,19 @@ class Limits:
         is_of_provider = self.providers is None or provider in self.providers
         return is_of_provider and (self.label is None or labels.get(self.label[0]) == self.label[1])
 
+    def conditions(self) -> dict[str, Any]:
+        """The parameters of a statement that keeps to them. The list of providers has one that no task is of.
+
+        In an empty list SQL finds neither a provider nor none.
+        """
+        name, value = self.label or (None, None)
+        return {
+            "any_provider": int(self.providers is None),
+            "limit_providers": ["", *sorted(self.providers or ())],
+            "limit_name": name,
+            "limit_value": value,
+        }
+
     def json_values(self) -> dict[str, Any]:
         return {
             "providers": None if self.providers is None else sorted(self.providers),

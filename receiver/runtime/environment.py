@@ -36,12 +36,21 @@ def read_variables(
     return {**written, **given}, unread
 
 
-def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> "Settings":
-    """Read the variables as `read_variables` does. Raise ConfigError that names every problem of both."""
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path | None = DOTENV,
+    *,
+    defaults: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> "Settings":
+    """Read the variables as `read_variables` does. Raise ConfigError that names every problem of both.
+
+    What is not set has its value of `defaults`; what is in `instead` has that one, whatever is set.
+    """
     from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - pydantic; a listing needs the variables alone
 
     variables, unread = read_variables(environ, dotenv)
-    read = read_settings(variables)
+    read = read_settings({**(defaults or {}), **variables, **(instead or {})})
     if isinstance(read, Settings) and not unread:
         return read
     raise config_error((*unread, *(() if isinstance(read, Settings) else read)))

@@ -97,7 +97,9 @@ class Store:
 async def open_store(
     database_url: str, *, clock: Callable[[], int], migrating: bool, busy_timeout_ms: int = 5000, pool_size: int = 10
 ) -> AsyncIterator[Store]:
-    """Raise SchemaBehind unless the schema is complete or `migrating`, StoreUnavailable when there is no opening it.
+    """Raise SchemaBehind unless the schema is complete or `migrating`, SchemaAhead for one of a newer version.
+
+    Raise StoreUnavailable when it cannot be opened.
 
     `busy_timeout_ms` is for a file, `pool_size` (connections of this process at most) for a server.
     """

@@ -1,9 +1,9 @@
 """Reading tasks and their timelines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from receiver.store.engine import NEVER_MS, NEWEST, Engine
+from receiver.store.engine import NEVER_MS, NEWEST, Engine, Row
 from receiver.store.repository import Page, Repository
 from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
 from receiver.tasks.model.rows import task_of
@@ -55,15 +55,18 @@ class TaskRepository(Repository):
         params = {**_common_params(wanted), "name": name, "value": value}
         return await self._page("queued_page", queued_task_of, lambda each: each.task.id, wanted.limit, params)
 
-    async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
-        """Everything that happened to a task, in order; empty for a task that is not there."""
+    async def timeline(self, task_id: TaskId, *, owners: Collection[str] | None = None) -> list[TimelineEntry]:
+        """Everything that happened to a task, in order; empty for a task that is not there.
+
+        `owners`: the subscriptions whose deliveries are shown, beside those of the task's own `notify`; None for all.
+        """
         await self._fan_out.try_advance()
         return build_timeline(
             {
                 "observation": await self._all("observations_of_task", dict, task=task_id),
                 "event": await self._all("events_of_task", dict, task=task_id),
-                "delivery": await self._all("deliveries_of_task", dict, task=task_id),
-                "attempt": await self._all("attempts_of_task", dict, task=task_id),
+                "delivery": _shown(await self._all("deliveries_of_task", dict, task=task_id), owners),
+                "attempt": _shown(await self._all("attempts_of_task", dict, task=task_id), owners),
                 "audit": await self._all("audit_of_task", dict, task=task_id),
             }
         )
@@ -76,6 +79,10 @@ class TaskRepository(Repository):
         """Tasks by provider and state."""
         found = await self._all("count_tasks", dict)
         return {(row["provider"], TaskState(row["state"])): row["number"] for row in found}
+
+
+def _shown(rows: Sequence[Row], owners: Collection[str] | None) -> Sequence[Row]:
+    return [row for row in rows if owners is None or row["subscription"] is None or row["subscription"] in owners]
 
 
 def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:

@@ -45,13 +45,12 @@ COMMAND_LINE = Caller(name="", actor="command line", scopes=frozenset(Scope))
 ANYBODY = Caller(name="", actor="anybody", scopes=frozenset())
 
 
-async def may(request_scope: AsgiScope, keyring: Keyring, needed: Scope) -> bool:
-    """Whether the request has a valid key with the scope. Raise StoreUnavailable as `authenticate`."""
+async def find_caller(request_scope: AsgiScope, keyring: Keyring, needed: Scope) -> Caller | None:
+    """Who sends the request; None without a valid key that has the scope. Raise StoreUnavailable as `authenticate`."""
     try:
-        await authenticate(request_scope, keyring, needed)
+        return await authenticate(request_scope, keyring, needed)
     except Problem:
-        return False
-    return True
+        return None
 
 
 async def authenticate(request_scope: AsgiScope, keyring: Keyring, needed: Scope) -> Caller:
@@ -101,6 +100,12 @@ def check_scope(caller: Caller, needed: Scope) -> None:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
         detail = f"This needs the scope {needed}; the key {caller.name} does not have it."
         raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
+
+
+def check_unlimited(caller: Caller) -> None:
+    """Raise a 403 problem for a limited key, where something is about the whole service."""
+    if caller.limits.are_set:
+        raise Problem(Kind.OUTSIDE_LIMITS, f"The key {caller.name} is limited; this is about the whole service.")
 
 
 def token_of(request_scope: AsgiScope) -> bytes:

@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import ANYBODY, Caller, authenticate, authenticate_token
+from receiver.web.auth import ANYBODY, Caller, authenticate, authenticate_token, check_unlimited
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
-from receiver.web.problems import Kind, Problem, invalid, to_json
+from receiver.web.problems import Kind, invalid, to_json
 from receiver.web.schemas.tasks import NoBody
 from receiver.web.validation import check, read_query
 from submitter.api import ApiModel
@@ -124,8 +124,8 @@ class Endpoint:
         trace.route = self.path
         caller = await self._authenticated(request, services)
         trace.key = caller.name or None
-        if caller.limits.are_set and not self.keeps_limits:
-            raise Problem(Kind.OUTSIDE_LIMITS, f"The key {caller.name} is limited; this is about the whole service.")
+        if not self.keeps_limits:
+            check_unlimited(caller)
         context = RequestContext(
             request=request,
             services=services,

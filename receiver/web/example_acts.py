@@ -185,4 +185,17 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "deliveries": {"pending": {"number": 12, "since_at": None}, "dead": _ONE},
         "subscriptions": {"active": 3, "disabled": 0},
     },
+    api_service.ChecksAnswer: {
+        "ok": True,
+        "checks": [
+            {
+                "name": "uncertain",
+                "level": "warn",
+                "what": "1 uncertain: their reply was lost, and they may be paid for, the oldest for 9 min",
+                "cure": "list them: whenfinal tasks list --state uncertain",
+                "count": 1,
+                "since_at": "2026-09-21T14:10:02.120Z",
+            }
+        ],
+    },
 }

@@ -13,6 +13,7 @@ from receiver.events.model.query import EventFilter
 from receiver.tasks.model.request import TaskRequest
 from receiver.web.problems import Kind, Problem
 from receiver.webhooks.model.request import SubscriptionRequest
+from submitter.providers.contract import ConfiguredProvider
 
 #: Lets no event through, because each has a type.
 NOTHING = EventFilter(types=frozenset({""}))
@@ -77,6 +78,19 @@ def _kept_providers(given: Sequence[str], limits: Limits) -> tuple[str, ...]:
     for name in given:
         check_provider(name, limits)
     return tuple(given) or tuple(sorted(limits.providers or ()))
+
+
+def visible_providers(providers: Mapping[str, ConfiguredProvider], limits: Limits) -> Mapping[str, ConfiguredProvider]:
+    """Those that are there for callers with these limits."""
+    return {name: each for name, each in providers.items() if limits.providers is None or name in limits.providers}
+
+
+def check_account(limits: Limits) -> None:
+    """Raise a 403 problem where only some tasks of an account are within, and all of them are concerned."""
+    if limits.label is not None:
+        raise Problem(
+            Kind.OUTSIDE_LIMITS, "This concerns every task of the provider, and the key is limited to a label."
+        )
 
 
 def check_provider(name: str, limits: Limits) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from receiver.config.api_keys import Scope
 from receiver.runtime.background import keys_read
 from receiver.runtime.services import Services
-from receiver.web.auth import caller_of, check_scope, token_of
+from receiver.web.auth import caller_of, check_scope, check_unlimited, token_of
 from receiver.web.endpoint import RequestContext
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.problems import Kind, Problem, to_response
@@ -40,8 +40,10 @@ async def show_metrics(context: RequestContext[AnyQuery, NoBody]) -> Response:
 def _metrics(request: Request, services: Services) -> Response:
     if services.settings.metrics.access == "key":
         key = services.keyring.known(token_of(request.scope))  # from memory, as all of the answer is
-        trace_of(request.scope).key = None if key is None else key.name
-        check_scope(caller_of(key), Scope.READ)
+        caller = caller_of(key)
+        trace_of(request.scope).key = caller.name
+        check_scope(caller, Scope.READ)
+        check_unlimited(caller)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     text = encode(services.metrics.registry)
     return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

@@ -34,8 +34,9 @@ import httpx
 from submitter.api import AnyEvent, Event, TaskEventType
 from submitter.client.async_shell import Answer, Items, Resource, Shell
 from submitter.client.calls import deliveries, events, keys, operations, results, runs, subscriptions, tasks
+from submitter.client.exchange import base_of
 from submitter.client.part_file import OnBytes, PartFile
-from submitter.client.requests import checked_key, checked_url
+from submitter.client.requests import checked_key
 from submitter.client.webhooks import Webhooks
 
 
@@ -247,7 +248,7 @@ class Client(Resource, Webhooks):
     ) -> None:
         Webhooks.__init__(self, webhook_secrets)
         self._http = httpx.AsyncClient(
-            base_url=checked_url(url),
+            base_url=base_of(url),
             headers={"Authorization": f"Bearer {checked_key(key)}"},
             timeout=timeout_s,
             trust_env=False,  # a proxy of the environment must not see the key

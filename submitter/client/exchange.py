@@ -8,8 +8,19 @@ from typing import Any
 import httpx
 
 from submitter.client.conversation import Call, NewKey, NoReply, Now, Tell
+from submitter.client.requests import checked_url
 
 log = logging.getLogger("submitter.client.stream")
+
+
+def base_of(url: str) -> httpx.URL:
+    """The base of all requests. Raise ValueError for what is not the URL of a receiver."""
+    base = checked_url(url)
+    try:
+        parsed = httpx.URL(base)
+        return parsed.copy_with(host=parsed.host)  # which is decoded, and would fail with each request
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ValueError(f"not a URL of a receiver: {error}") from error
 
 
 def request_of(http: httpx.AsyncClient | httpx.Client, call: Call[Any], timeout: httpx.Timeout) -> httpx.Request:

@@ -20,13 +20,11 @@ Moment = str | datetime
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 
-_URL = re.compile(r"[\x21-\x7e]+")
-
 
 def checked_url(url: str) -> str:
     """Return the base of all requests. Raise ValueError for what is not the URL of a receiver."""
-    if not _URL.fullmatch(url):
-        raise ValueError(f"not a URL of a receiver: {url!r}; it holds blanks or other characters that no URL has")
+    if not url.isprintable() or " " in url:
+        raise ValueError(f"not a URL of a receiver: {url!r}; it holds blanks or control characters")
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -47,6 +47,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/test_keys.py::test_the_ledger_the_audit_and_the_log_hold_nothing_of_a_key",
     ),
     (
+        "A limited API key reaches nothing outside of its limits on any route; a new route refuses it at first",
+        "tests/integration/web/test_who_may.py::test_a_limited_key_is_answered_as_its_limits_say",
+    ),
+    (
         "A revoked API key is refused by every process within seconds; a new one works everywhere at once",
         "tests/integration/web/test_keys.py::test_another_process_takes_a_new_key_at_once_and_refuses_a_revoked_one_soon",
     ),

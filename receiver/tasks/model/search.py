@@ -9,7 +9,6 @@ from receiver.config.api_keys import NO_LIMITS, Limits, limits_of
 from receiver.store.engine import NEVER_MS
 from receiver.store.ids import id_floor
 from receiver.tasks.model.task import Task
-from receiver.webhooks.model.delivery_search import limit_conditions
 from submitter.model import Source, TaskState
 
 LABELS_MOST = 2  # at once
@@ -153,7 +152,7 @@ def conditions_of(wanted: TaskSearch) -> dict[str, Any]:
         "second_name": second[0],
         "second_value": second[1],
         "states": sorted(each.value for each in wanted.states or TaskState),
-        **limit_conditions(wanted.limits),
+        **wanted.limits.conditions(),
     }
 
 

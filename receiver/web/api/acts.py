@@ -17,8 +17,10 @@ from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.runtime.operator_runs.runner import OperatorRuns
 from receiver.tasks.model.search import TaskSearch, search_values
 from receiver.tasks.model.task import Task
-from receiver.web.api.runs import run_view
+from receiver.web.api.owners import kept_search
+from receiver.web.api.runs import run_view, sees_run
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import check_account
 from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.acts import RedeliverRequest, SettleTasksRequest, TaskActRequest
 from receiver.web.schemas.tasks import NoQuery
@@ -85,6 +87,8 @@ async def settle_tasks(context: RequestContext[NoQuery, SettleTasksRequest]) -> 
 
 
 async def look_for_tasks(context: RequestContext[NoQuery, TaskActRequest]) -> JsonAnswer:
+    check_account(context.caller.limits)
+
     async def plan() -> Planned:
         found = await _plan_final(context, LOOK, UNCERTAIN, most=LOOKED_FOR_MOST)
         tasks = set(found.condition["tasks"])
@@ -105,7 +109,7 @@ async def redeliver(context: RequestContext[NoQuery, RedeliverRequest]) -> JsonA
 
     async def plan() -> Planned:
         body, services = context.body, context.services
-        search = body.delivery_search(ids=body.ids)
+        search = await kept_search(context, body.delivery_search(ids=body.ids))
         now_ms = services.clock()
         search = replace(search, until_ms=now_ms if search.until_ms is None else min(search.until_ms, now_ms))
         if not body.state and not search.is_failing and not body.ids:
@@ -128,7 +132,7 @@ def _search(context: RequestContext[NoQuery, Any], states: frozenset[TaskState])
     """The tasks of the filter in these states, as of now. Raise a problem for a filter of other states only."""
     body: TaskActRequest = context.body
     now_ms = context.services.clock()
-    search = body.task_search(now_ms, ids=body.ids)
+    search = replace(body.task_search(now_ms, ids=body.ids), limits=context.caller.limits)
     until_ms = now_ms if search.until_ms is None else min(search.until_ms, now_ms)
     within = narrowed(replace(search, until_ms=until_ms), states)
     if within is None:
@@ -158,7 +162,7 @@ async def _plan_accept(context: RequestContext[NoQuery, SettleTasksRequest], loo
     """The uncertain tasks of the filter that the look found exactly one candidate for."""
     services = context.services
     look, now_ms = await services.store.runs.run(look_id), services.clock()
-    if look is None or look.kind != LOOK:
+    if look is None or look.kind != LOOK or not sees_run(context, look):
         raise not_found("look")
     instance = f"/v1/runs/{look.id}"
     if look.is_open:

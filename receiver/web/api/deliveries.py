@@ -1,5 +1,6 @@
 """Deliveries: list them, show one with its attempts, redeliver one."""
 
+from receiver.web.api.owners import find_delivery, kept_search
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, not_found
 from receiver.web.schemas.searches import DeliveriesQuery
@@ -9,25 +10,26 @@ from submitter.api_webhooks import Attempt, DeliveriesPage, Delivery, DeliveryWi
 
 async def list_deliveries(context: RequestContext[DeliveriesQuery, NoBody]) -> JsonAnswer:
     query, store = context.query, context.services.store
-    page = await store.delivery_search.page(query.delivery_search(), cursor=query.cursor, limit=query.limit)
+    wanted = await kept_search(context, query.delivery_search())
+    page = await store.delivery_search.page(wanted, cursor=query.cursor, limit=query.limit)
     found = tuple(Delivery.model_validate(delivery) for delivery in page.deliveries)
     return JsonAnswer(body=DeliveriesPage(deliveries=found, next_cursor=page.next_cursor))
 
 
 async def show_delivery(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    deliveries, delivery_id = context.services.store.deliveries, context.path_param("id")
-    delivery = await deliveries.delivery(delivery_id)
+    delivery = await find_delivery(context)
     if delivery is None:
         raise not_found("delivery")
-    tries = tuple(Attempt.model_validate(attempt) for attempt in await deliveries.attempts(delivery_id))
+    attempts = await context.services.store.deliveries.attempts(delivery.id)
+    tries = tuple(map(Attempt.model_validate, attempts))
     return JsonAnswer(body=DeliveryWithAttempts(**dict(Delivery.model_validate(delivery)), tries=tries))
 
 
 async def redeliver(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    services = context.services
-    delivery = await services.store.outbox.redeliver(
-        context.path_param("id"), actor=context.actor, now_ms=services.clock()
-    )
+    services, found = context.services, await find_delivery(context)
+    if found is None:
+        raise not_found("delivery")
+    delivery = await services.store.outbox.redeliver(found.id, actor=context.actor, now_ms=services.clock())
     if delivery is None:
         raise not_found("delivery")
     owner = delivery.subscription

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from receiver.runtime.services import Services
 from receiver.tasks.model.search import FoundTasks, TaskSearch
@@ -22,7 +23,8 @@ async def find(context: RequestContext[FindQuery, NoBody]) -> JsonAnswer:
     read_as: ReadAs = "id_or_key"
     page = FoundTasks(tasks=(), next_cursor=None)
     async for reading, wanted in _readings(services, query.text):
-        page = await services.store.task_search.page(wanted, cursor=query.cursor, limit=query.limit)
+        within = replace(wanted, limits=context.caller.limits)
+        page = await services.store.task_search.page(within, cursor=query.cursor, limit=query.limit)
         if page.tasks or page.next_cursor is not None:
             read_as = reading
             break

@@ -10,6 +10,7 @@ from receiver.runtime.operator_runs.acts import candidates
 from receiver.tasks.operator import NotCanceled
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import check_account
 from receiver.web.problems import Kind, Problem, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter import api, api_tasks
@@ -40,6 +41,7 @@ async def cancel(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 async def look(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Read the provider's list for the time of a lost submit. Nothing is changed."""
     task, services = await find_task(context), context.services
+    check_account(context.caller.limits)
     instance = f"/v1/tasks/{task.id}"
     if task.state is not TaskState.UNCERTAIN:
         detail = f"Only an uncertain task can be looked for; this one is {task.state.value}."

@@ -22,9 +22,7 @@ async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
     wanted = _pair(query.label)
     label = limits.label or wanted
     page = await store.tasks.queued(TaskFilter(provider=query.provider, label=label, limit=query.limit))
-    shown = [
-        each for each in page.items if _is_within(each.task, limits) and (wanted is None or _has(each.task, wanted))
-    ]
+    shown = [each for each in page.items if _fits(each.task, limits, wanted)]
     depths = await store.queue.depths() if limits.label is None else []
     own = [each for each in depths if query.provider in {None, each.provider} and _may_see(each.provider, limits)]
     accounts = await store.accounts.all()
@@ -43,16 +41,13 @@ def _pair(label: str | None) -> tuple[str, str] | None:
     return name, value
 
 
-def _has(task: Task, label: tuple[str, str]) -> bool:
-    return task.labels.get(label[0]) == label[1]
+def _fits(task: Task, limits: Limits, label: tuple[str, str] | None) -> bool:
+    has_label = label is None or task.labels.get(label[0]) == label[1]
+    return has_label and limits.let_through(task.provider, task.labels)
 
 
 def _may_see(provider: str, limits: Limits) -> bool:
     return limits.providers is None or provider in limits.providers
-
-
-def _is_within(task: Task, limits: Limits) -> bool:
-    return _may_see(task.provider, limits) and (limits.label is None or _has(task, limits.label))
 
 
 def _queued(task: Task, place: QueuePlace) -> api_queue.QueuedTask:

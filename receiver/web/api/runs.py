@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 from receiver.runtime.operator_runs import model
 from receiver.web.api.operating import look_view
@@ -54,11 +55,16 @@ async def stop_run(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 async def find_run(context: RequestContext[RunQuery, NoBody] | RequestContext[NoQuery, NoBody]) -> model.OperatorRun:
-    """Return the run of the path. Raise a 404 problem."""
+    """Return the run of the path. Raise a 404 problem, also for one that the caller does not see."""
     run = await context.services.store.runs.run(context.path_param("id"))
-    if run is None:
+    if run is None or not sees_run(context, run):
         raise not_found("run")
     return run
+
+
+def sees_run(context: RequestContext[Any, Any], run: model.OperatorRun) -> bool:
+    """A limited key sees the runs that it has started."""
+    return run.actor == context.actor or not context.caller.limits.are_set
 
 
 def run_view(run: model.OperatorRun) -> Run:

@@ -1,12 +1,19 @@
 """What is open in the ledger, which models the providers take, and whether all is well."""
 
+from functools import partial
+
 from receiver.metrics.snapshot import MOST, Open, ProviderSnapshot
+from receiver.runtime.doctor.checks import Level, check_settings, view
+from receiver.runtime.doctor.here import check_clock, check_open_database
+from receiver.runtime.doctor.network import check_network
 from receiver.runtime.services import Services
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import visible_providers
 from receiver.web.problems import Kind, invalid, not_found
-from receiver.web.schemas.acts import ModelsQuery
+from receiver.web.schemas.acts import ChecksQuery, ModelsQuery
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_service import (
+    ChecksAnswer,
     Counted,
     Counts,
     DeliveryCounts,
@@ -23,7 +30,8 @@ COUNTS_OLD_MS = 2_000  # of a snapshot that answers a request
 
 
 async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswer:
-    providers, wanted = context.services.providers, context.query.provider
+    providers = visible_providers(context.services.providers, context.caller.limits)
+    wanted = context.query.provider
     if wanted is not None and wanted not in providers:
         accepted = ", ".join(providers) or "none: no provider is configured"
         raise invalid(Kind.MALFORMED, Violation(field="provider", rule="is not configured", accepted=accepted))
@@ -32,7 +40,8 @@ async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswe
 
 
 async def list_models_of_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    configured = context.services.providers.get(context.path_param("name"))
+    visible = visible_providers(context.services.providers, context.caller.limits)
+    configured = visible.get(context.path_param("name"))
     if configured is None:
         raise not_found("provider")
     return JsonAnswer(body=ModelsAnswer(models=_models(configured)))
@@ -74,6 +83,20 @@ def _range(bounds: tuple[int, int] | None) -> Range | None:
 
 async def show_counts(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     return JsonAnswer(body=await counts_of(context.services))
+
+
+async def show_checks(context: RequestContext[ChecksQuery, NoBody]) -> JsonAnswer:
+    services = context.services
+    fresh = partial(services.snapshots.fresh, COUNTS_OLD_MS)
+    checks = [
+        *check_settings(services.settings),
+        *await check_open_database(services.settings, services.store, fresh),
+        await check_clock(),
+    ]
+    if context.query.network:
+        checks += await check_network(services.settings, services.transport)
+    is_ok = all(check.level is not Level.FAIL for check in checks)
+    return JsonAnswer(body=ChecksAnswer(ok=is_ok, checks=tuple(map(view, checks))))
 
 
 async def counts_of(services: Services) -> Counts:

@@ -15,6 +15,7 @@ from receiver.tasks.model.submit_result import RefusedSubmit, SubmitResult, Subm
 from receiver.tasks.model.task import IdempotencyMismatch
 from receiver.web.api.waiting import applied, preferred_wait_s, wait_for_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import kept_task
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, Problem, invalid, members_of, with_retry_after
 from receiver.web.schemas.acts import BatchRequest, BatchTask, BrokenTask
@@ -53,7 +54,8 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
     """Answer once it is submitted; with a preference to wait once it has ended or the time is over."""
     key = _idempotency_key(context.request)
     wait_s = preferred_wait_s(context.request, context.services.settings.api.wait_max_s)
-    result = await context.services.submission.submit(context.body.task_request(key, key_scope=context.actor))
+    request = kept_task(context.body.task_request(key, key_scope=context.actor), context.caller.limits)
+    result = await context.services.submission.submit(request)
     _trace(context, result)
     if not isinstance(result, Submitted):
         raise _problem_of(result)
@@ -194,11 +196,13 @@ def _checked(
         if isinstance(task, BrokenTask):
             found.append(_invalid(place, violations_of(BatchTask, task.error)))
             continue
-        request = task.task_request(task.idempotency_key, key_scope=context.actor)
         try:
+            request = kept_task(task.task_request(task.idempotency_key, key_scope=context.actor), context.caller.limits)
             context.services.submission.check(request)
         except InvalidRequest as error:
             found.append(_invalid(place, error.violations))
+        except Problem as outside:
+            found.append(outside)
         else:
             found.append(request)
     return found

@@ -8,6 +8,7 @@ from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
+from receiver.web.api.owners import visible_owners
 from receiver.web.api.waiting import applied, preferred_wait_s, requested_wait_s, wait_for_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.middleware import trace_of
@@ -20,7 +21,7 @@ from submitter.model import ENDED, TaskId
 
 async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:
     query, services = context.query, context.services
-    wanted = query.task_search(services.clock())
+    wanted = replace(query.task_search(services.clock()), limits=context.caller.limits)
     page = await services.store.task_search.page(wanted, cursor=query.cursor, limit=query.limit)
     found = tuple(api.Task.model_validate(task) for task in page.tasks)
     return JsonAnswer(body=api.TasksPage(tasks=found, next_cursor=page.next_cursor))
@@ -48,14 +49,14 @@ def _detail(task: Task, place: QueuePlace | None) -> api.TaskDetail:
 
 async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     task = await find_task(context)
-    stored = await context.services.store.tasks.timeline(task.id)
+    stored = await context.services.store.tasks.timeline(task.id, owners=await visible_owners(context))
     entries = tuple(map(_timeline_entry, stored))
     return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries, left_out=left_out(task.reports)))
 
 
 async def explain(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     task = await find_task(context)
-    found = await explain_task(context.services, task)
+    found = await explain_task(context.services, task, owners=await visible_owners(context))
     body = api_tasks.Explanation(
         task=_detail(task, found.place),
         timeline=tuple(map(_timeline_entry, found.timeline)),
@@ -76,9 +77,9 @@ def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
 
 
 async def find_task(context: RequestContext[Any, Any]) -> Task:
-    """Return the task of the path, by our id. Raise a 404 problem."""
+    """Return the task of the path, by our id. Raise a 404 problem, also for one outside of the limits of the key."""
     task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
-    if task is None:
+    if task is None or not context.caller.limits.let_through(task.provider, task.labels):
         raise not_found("task")
     trace = trace_of(context.request.scope)
     trace.task, trace.provider = task.id, task.provider

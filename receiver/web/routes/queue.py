@@ -15,7 +15,7 @@ QUEUE_ROUTES: tuple[Endpoint, ...] = (
         summary="List queued tasks",
         description="In the order in which they are sent, each with its place, and how long each queue is.",
         scope=Scope.READ,
-        answers={200: api_queue.QueueAnswer},
         keeps_limits=True,
+        answers={200: api_queue.QueueAnswer},
     ),
 )

@@ -32,6 +32,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         summary="Reconcile all tasks of a filter",
         description=f"Poll the providers about the unfinished tasks that fit, within their rate budgets. {_HOW}",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers=_ANSWERS,
         headers=_HEADERS,
     ),
@@ -44,6 +45,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         summary="Cancel all tasks of a filter",
         description=f"As `cancelTask`, for the newest 500 that fit. It cannot be taken back. {_HOW}",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers=_ANSWERS,
         headers=_HEADERS,
     ),
@@ -57,6 +59,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         description="As never created, for the newest 500 that fit; or each with the only candidate that a run of "
         f"`lookForFoundTasks` found for it within the last 30 minutes. It cannot be taken back. {_HOW}",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers=_ANSWERS,
         problems=(404, 409),
         headers=_HEADERS,
@@ -70,6 +73,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         summary="Look for all lost submits of a filter",
         description=f"As `lookForTask`, for the newest 20 that fit. What is found is in the notes of the run. {_HOW}",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers=_ANSWERS,
         problems=(409,),
         headers=_HEADERS,
@@ -84,6 +88,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         description=f"Send these events again now, with all their retries; dead letters unless `state`, `failing` or "
         f"`ids` say otherwise. {_HOW}",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers=_ANSWERS,
         headers=_HEADERS,
     ),
@@ -107,6 +112,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         summary="Get or wait for a run",
         description="How far it is, at once, or with `wait` when it has ended or the time is over.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_runs.Run},
     ),
     Endpoint(
@@ -118,6 +124,7 @@ RUN_ROUTES: tuple[Endpoint, ...] = (
         summary="Stop a run",
         description="It ends after the items that it works on. A run that has ended stays as it is.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_runs.Run},
     ),
 )

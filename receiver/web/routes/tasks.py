@@ -35,6 +35,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         "one terminal event, also if the provider refuses it later (`task.refused`). With a preference to wait, a task "
         "that ends in time is answered 200.",
         scope=Scope.SUBMIT,
+        keeps_limits=True,
         answers={200: api.SubmittedTask, 202: api.SubmittedTask},
         problems=(402,),
         headers={"Idempotency-Key": IDEMPOTENCY_KEY, "Prefer": PREFER_END},
@@ -51,6 +52,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         "`dry_run` they are only checked. If the caller goes away, the tasks are submitted all the same: send the same "
         "batch again to get their outcomes.",
         scope=Scope.SUBMIT,
+        keeps_limits=True,
         answers={200: api_tasks.BatchAnswer},
     ),
     Endpoint(
@@ -63,6 +65,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         description="The newest first, queued ones too; `queue` of one task has its place in the order of sending. "
         "All conditions must hold. A page may hold fewer than `limit` and not be the last.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api.TasksPage},
     ),
     Endpoint(
@@ -75,6 +78,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         description="An id of ours or its beginning, the provider's id, `PROVIDER/ID`, an idempotency key, the id of "
         "an event or of a delivery, or a label. `read_as` says what the text was taken for.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_tasks.FoundTasks},
     ),
     Endpoint(
@@ -86,6 +90,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         summary="Get or wait for a task",
         description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api.TaskDetail},
         headers={"Prefer": PREFER},
     ),
@@ -98,6 +103,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         summary="Get the timeline of a task",
         description="Everything that happened to the task, in order.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api.Timeline},
     ),
     Endpoint(
@@ -109,6 +115,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         summary="Explain a task",
         description="Everything that happened to it, what happens next, and what an operator can do.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_tasks.Explanation},
     ),
     Endpoint(
@@ -121,6 +128,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         description="The file of a task that succeeded, by its place in `outputs`, through this service. Only "
         "pictures, films and sound are handed on, up to 512 MiB. With `Range` a part of it.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: None, 206: None},
         media_type="video/mp4",
         problems=(409, 416, 502),

@@ -134,18 +134,7 @@ def delivery_conditions_of(wanted: DeliverySearch) -> dict[str, Any]:
         "any_owner": int(not wanted.limits.are_set),
         "owners": ["", *sorted(wanted.owners)],
         "any_task": int(not wanted.limits.are_set),
-        **limit_conditions(wanted.limits),
-    }
-
-
-def limit_conditions(limits: Limits) -> dict[str, Any]:
-    """The parameters of a statement that keeps to limits. One provider is there that none has: no list is empty."""
-    name, value = limits.label or (None, None)
-    return {
-        "any_provider": int(limits.providers is None),
-        "limit_providers": ["", *sorted(limits.providers or ())],
-        "limit_name": name,
-        "limit_value": value,
+        **wanted.limits.conditions(),
     }
 
 

@@ -17,7 +17,9 @@ from receiver.config.settings import Settings
 from receiver.runtime.key_repository import FIRST_ID
 from receiver.runtime.wiring import open_services
 from receiver.store.audit import AuditSearch
+from tests.support.builders import a_report
 from tests.support.service import KEYS, Served, is_problem, served
+from tests.support.subscriptions_over_http import create_subscription
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,7 +52,7 @@ async def test_a_created_key_works_at_once_and_is_shown_in_no_later_answer(servi
     made = await created(service, name="at-once", providers=["hiapi"], label="team=films")
     secret = made.pop("key")
     assert re.fullmatch(r"wf_[A-Za-z0-9_-]{43}", secret)
-    assert (await gets(service, secret)).status_code != 401
+    assert (await gets(service, secret)).status_code == 200
     shown = (await service.get(f"/v1/keys/{made['id']}")).json()
     assert {**shown, "last_used_at": None} == made
     assert (made["scopes"], made["providers"], made["label"]) == (["read", "submit"], ["hiapi"], "team=films")
@@ -243,3 +245,34 @@ async def test_the_first_key_is_revoked_once_another_one_may_create(tmp_path: Pa
         is_problem(await service.http.get("/v1/tasks", headers=headers), 401)
         assert (await gets(service, made["key"])).status_code == 200
         assert json.loads((await gets(service, made["key"], "/v1/keys")).content)["keys"][0]["name"] == "ops"
+
+
+async def test_a_limited_key_reads_no_metrics_and_of_readiness_the_accounts_within(service: Served) -> None:
+    made = await created(service, name="no-metrics", providers=["dashscope"])
+    problem = is_problem(await gets(service, made["key"], "/metrics"), 403)
+    assert problem["type"] == "urn:whenfinal:problem:outside-limits"
+    now_ms = service.services.clock()
+    for name in ("hiapi", "dashscope"):
+        await service.services.store.accounts.pause(
+            name, until_ms=now_ms + 60_000, reason="denied", alarm=None, now_ms=now_ms
+        )
+    ready = (await gets(service, made["key"], "/readyz")).json()
+    assert [account["provider"] for account in ready["accounts"]] == ["dashscope"]
+    every = (await service.get("/readyz")).json()
+    assert {account["provider"] for account in every["accounts"]} == {"hiapi", "dashscope"}
+
+
+async def test_a_limited_key_sees_no_deliveries_to_subscriptions_of_others(service: Served) -> None:
+    """Whoever sees a task does not see the addresses of everybody who is told of it."""
+    made = await created(service, name="no-addresses", scopes=["read"], label="team=films")
+    everybody = await create_subscription(service, description="of everybody")
+    own = await create_subscription(service, labels={"team": "films"})
+    await service.has("tsk_films", "p-films", labels={"team": "films"})
+    await service.services.store.ledger.record([a_report(provider_task_id="p-films")], service.services.clock())
+    paths = ("/v1/tasks/tsk_films/timeline", "/v1/tasks/tsk_films/explain", "/v1/deliveries?task=tsk_films")
+    for path in paths:
+        shown, hidden = (await service.get(path)).text, (await gets(service, made["key"], path)).text
+        assert everybody["id"] in shown
+        assert own["id"] in shown
+        assert own["id"] in hidden
+        assert everybody["id"] not in hidden

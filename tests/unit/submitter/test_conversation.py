@@ -182,7 +182,12 @@ def test_what_is_no_url_of_a_receiver_is_refused_when_the_client_is_made(url: st
 
 @pytest.mark.parametrize(
     ("url", "base"),
-    [("http://h", "http://h/"), ("https://h:8443/a/", "https://h:8443/a/"), ("http://[::1]:80", "http://[::1]:80/")],
+    [
+        ("http://h", "http://h/"),
+        ("https://bücher.example", "https://bücher.example/"),
+        ("https://h:8443/a/", "https://h:8443/a/"),
+        ("http://[::1]:80", "http://[::1]:80/"),
+    ],
 )
 def test_a_url_may_have_a_port_and_a_path(url: str, base: str) -> None:
     assert checked_url(url) == base

@@ -52,7 +52,17 @@ def test_a_method_shows_the_words_and_the_arguments_of_its_function(kind: Any) -
 
 
 @pytest.mark.parametrize("kind", [Client, SyncClient])
-@pytest.mark.parametrize(("url", "key"), [("no-url", "key"), ("http://h", "a\nb"), ("http://h", "")])
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("no-url", "key"),
+        ("http://h:0", "key"),
+        ("http://[v1.x]", "key"),
+        ("http://xn--a", "key"),
+        ("http://h", "a\nb"),
+        ("http://h", ""),
+    ],
+)
 def test_a_client_of_no_url_or_no_key_is_not_made(kind: type, url: str, key: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         kind(url, key)

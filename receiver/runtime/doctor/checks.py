@@ -1,6 +1,6 @@
-"""The result of a check, the checks of the settings, and those of the webhooks in the ledger. Pure."""
+"""The result of a check, and the checks of the settings. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,29 +8,14 @@ from receiver.config.accounts import prefix_of
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
-from receiver.events.model.event import EventType
-from receiver.runtime.durations import format_duration
-from receiver.store.accounts import AccountStatus
 from receiver.store.url import LedgerFile, LedgerServer
-from receiver.tasks.model.queue import QueueDepth
-from receiver.webhooks.model.delivery import FanOutLag
-from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, is_troubled
-from receiver.webhooks.model.endpoint_status import EndpointStatus
-from receiver.webhooks.model.request import DISABLED_MANUALLY
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import subscription_breaker
+from submitter import api_service
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
 LONG_SECRET = 32  # characters; can not be guessed, whatever they are made of
 
 SHORT_PROVIDER_SECRET = 16  # characters; every platform's signing key is longer
-
-NAMED = 3  # subscriptions in one line
-
-LONG_WAIT_MS = 900_000  # in the queue; longer than the tasks of a full account need to end
-
-LONG_LAG_MS = 60_000  # of an event without deliveries; they take well under a second while a worker runs
 
 _BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what a copied example contains
 
@@ -50,14 +35,30 @@ class Check:
     what: str
     #: How to fix it; empty only with OK.
     hint: str = ""
+    #: How many there are, and since when the oldest; None where there is nothing to count, or it is not known.
+    count: int | None = None
+    since_ms: int | None = None
 
 
-def ok(name: str, what: str) -> Check:
-    return Check(name=name, level=Level.OK, what=what)
+def ok(name: str, what: str, *, count: int | None = None, since_ms: int | None = None) -> Check:
+    return Check(name=name, level=Level.OK, what=what, count=count, since_ms=since_ms)
 
 
-def warn(name: str, what: str, *, hint: str) -> Check:
-    return Check(name=name, level=Level.WARN, what=what, hint=hint)
+def warn(name: str, what: str, *, hint: str, count: int | None = None, since_ms: int | None = None) -> Check:
+    return Check(name=name, level=Level.WARN, what=what, hint=hint, count=count, since_ms=since_ms)
+
+
+def view(check: Check) -> api_service.Check:
+    return api_service.Check.model_validate(
+        {
+            "name": check.name,
+            "level": check.level.value,
+            "what": check.what,
+            "cure": check.hint,
+            "count": check.count,
+            "since_at": check.since_ms,
+        }
+    )
 
 
 def fail(name: str, what: str, *, hint: str) -> Check:
@@ -181,96 +182,3 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:
         hint = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
         yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)
-
-
-def check_queues(depths: Sequence[QueueDepth], accounts: Iterable[AccountStatus], now_ms: int) -> Iterator[Check]:
-    """How many tasks wait for room at each account, and since when."""
-    known = {account.provider: account for account in accounts}
-    for queue in depths:
-        account = known.get(queue.provider)
-        oldest = format_duration(now_ms - queue.oldest_ms)
-        what = f"{queue.depth} queued, the oldest for {oldest}"
-        hint = f"list them: whenfinal tasks list --state queued --provider {queue.provider}"
-        if account is not None and account.are_submits_held(now_ms):
-            yield warn(queue.provider, f"{what}; submits are held back: {account.submits_paused_reason}", hint=hint)
-        elif now_ms - queue.oldest_ms > LONG_WAIT_MS:
-            more = (
-                f"{hint}; is a worker running, and is {prefix_of(queue.provider)}MAX_IN_FLIGHT as the account allows?"
-            )
-            yield warn(queue.provider, what, hint=more)
-        else:
-            yield ok(queue.provider, what)
-
-
-def check_webhooks(
-    statuses: Sequence[SubscriptionStatus], hosts: Sequence[EndpointStatus], dead: int, now_ms: int
-) -> Iterator[Check]:
-    """None without subscriptions and trouble. A subscription that was disabled manually is no problem.
-
-    `hosts` are those of `notify` with trouble, `dead` counts all dead letters.
-    """
-    own_dead = dead - sum(each.dead for each in hosts)
-    problems = [*_disabled(statuses), *_failing(statuses, now_ms), *_dead(own_dead), *_notify(hosts, now_ms)]
-    yield from problems
-    if statuses and not problems:
-        yield ok("webhooks", f"{len(statuses)} subscribed, all working")
-
-
-def check_fan_out(lag: FanOutLag | None, now_ms: int) -> Iterator[Check]:
-    """Events that should have their deliveries by now, or cannot get them from this version."""
-    if lag is None:
-        return
-    waiting = f"events without deliveries: {lag.events}, since {format_duration(max(0, now_ms - lag.at_ms))}"
-    if lag.type not in frozenset(EventType):
-        what = f"{waiting}; the first is of type {lag.type}, which this version does not know"
-        yield fail("webhooks", what, hint="a newer version stored it: run that one everywhere")
-    elif now_ms - lag.at_ms > LONG_LAG_MS:
-        yield warn("webhooks", waiting, hint="start `whenfinal serve` or `whenfinal worker`; if one runs, see its log")
-
-
-def _disabled(statuses: Sequence[SubscriptionStatus]) -> Iterator[Check]:
-    found = [each.subscription for each in statuses if _is_disabled_by_failures(each.subscription)]
-    if found:
-        hint = "when its endpoint works again: whenfinal subscriptions resume ID; its pending deliveries have waited"
-        yield warn("webhooks", f"disabled because of their answers: {_named(found)}", hint=hint)
-
-
-def _is_disabled_by_failures(own: Subscription) -> bool:
-    return own.state is SubscriptionState.DISABLED and own.disabled_reason != DISABLED_MANUALLY
-
-
-def _failing(statuses: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]:
-    found = [
-        each.subscription
-        for each in statuses
-        if each.subscription.state is SubscriptionState.ACTIVE
-        and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
-    ]
-    if found:
-        hint = "see the last answer: whenfinal subscriptions show ID; end its pause: whenfinal subscriptions test ID"
-        yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", hint=hint)
-
-
-def _dead(dead: int) -> Iterator[Check]:
-    if dead:
-        hint = "list them: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
-        yield warn("webhooks", f"dead letters: {dead}", hint=hint)
-
-
-def _notify(hosts: Sequence[EndpointStatus], now_ms: int) -> Iterator[Check]:
-    """Hosts that tasks name in `notify`."""
-    if failing := [each.endpoint for each in hosts if is_troubled(each.endpoint, now_ms)]:
-        hint = "list them: whenfinal endpoints list --failing; when one works again: whenfinal endpoints resume HOST"
-        yield warn("webhooks", f"hosts of notify that fail or are paused: {_named(failing)}", hint=hint)
-    if with_dead := [each.endpoint for each in hosts if each.dead]:
-        what = f"dead letters at hosts of notify: {sum(each.dead for each in hosts)}, at {_named(with_dead)}"
-        hint = (
-            "see why: whenfinal deliveries list --endpoint HOST; then: whenfinal endpoints resume HOST --dead-letters"
-        )
-        yield warn("webhooks", what, hint=hint)
-
-
-def _named(found: Sequence[Subscription] | Sequence[EndpointState]) -> str:
-    names = [each.id for each in found]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

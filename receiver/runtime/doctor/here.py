@@ -5,22 +5,33 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.cli.doctor.checks import Check, check_fan_out, check_queues, check_webhooks, database_hint, fail, ok, warn
 from receiver.config.settings import Settings
+from receiver.metrics.snapshot import Snapshot
 from receiver.runtime.clock import now_ms
+from receiver.runtime.doctor.checks import Check, database_hint, fail, ok, warn
+from receiver.runtime.doctor.ledger_checks import (
+    check_backup,
+    check_fan_out,
+    check_keys,
+    check_pauses,
+    check_queues,
+    check_tasks,
+    check_webhooks,
+)
+from receiver.runtime.key_repository import working
+from receiver.runtime.keys import settings_keys
 from receiver.runtime.store import Store, open_store
 from receiver.store.accounts import AccountStatus
-from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
+from receiver.store.errors import DatabaseMisconfigured, SchemaAhead, SchemaBehind, StoreError
 from receiver.store.ledger_file import OWNER_ONLY, ledger_files
 from receiver.store.open import ledger_at
 from receiver.store.stepped_back import SteppedBack
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
-from submitter.model import TaskState
 from submitter.timestamps import rfc3339
 
 SANE_YEARS = range(2025, 2100)
@@ -53,12 +64,30 @@ async def check_clock() -> Check:
 
 
 async def check_database(settings: Settings) -> tuple[Check, ...]:
+    """The ledger of the settings, opened for this alone."""
     place = ledger_at(settings.database.url)
     if isinstance(place, LedgerServer):
         return await _present(settings, place)
     if not place.path.exists():
         return (_absent(place.path),)
-    return (*await _present(settings, place), *_modes(place.path), _disk(place.path.parent))
+    return (*await _present(settings, place), *_file(place))
+
+
+async def check_open_database(
+    settings: Settings, store: Store, snapshot: Callable[[], Awaitable[Snapshot]]
+) -> tuple[Check, ...]:
+    """The same of a ledger that a process has open."""
+    place = ledger_at(settings.database.url)
+    own = _file(place) if isinstance(place, LedgerFile) else ()
+    try:
+        return (*await _open_and_well(settings, place, store, await snapshot()), *own)
+    except StoreError as error:
+        return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))), *own)
+
+
+def _file(place: LedgerFile) -> Iterator[Check]:
+    yield from _modes(place.path)
+    yield _disk(place.path.parent)
 
 
 def _modes(path: Path) -> Iterator[Check]:
@@ -89,15 +118,29 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
     )
     try:
         async with opening as store:
-            await store.check()
-            found = ok("database", f"{place} opens and can be written")
-            return (found, *_stepped_back(store.stepped_back), *await _contents(store))
+            names = [account.name for account in settings.providers.accounts]
+            snapshot = await store.overview.snapshot(names, now_ms=now_ms())
+            return await _open_and_well(settings, place, store, snapshot)
     except SchemaBehind as error:
         return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
+    except SchemaAhead as error:
+        return (fail("database", f"{place} is of a newer version: {', '.join(error.unknown)}", hint=error.hint),)
     except DatabaseMisconfigured as error:
         return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
     except StoreError as error:
         return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))),)
+
+
+async def _open_and_well(
+    settings: Settings, place: LedgerFile | LedgerServer, store: Store, snapshot: Snapshot
+) -> tuple[Check, ...]:
+    await store.check()
+    found = ok("database", f"{place} opens and can be written")
+    contents = await _contents(store, snapshot)
+    backup = check_backup(await store.backups.last(), place, now_ms())
+    living = await store.keys.living_since(-1)
+    keys = working(settings_keys(settings), () if living is None else living.keys)
+    return (found, *_stepped_back(store.stepped_back), *contents, backup, check_keys(keys))
 
 
 def _stepped_back(last: SteppedBack | None) -> Iterator[Check]:
@@ -110,18 +153,16 @@ def _stepped_back(last: SteppedBack | None) -> Iterator[Check]:
         yield warn("database", what, hint=hint)
 
 
-async def _contents(store: Store) -> tuple[Check, ...]:
-    counts = await store.tasks.counts()
-    uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
+async def _contents(store: Store, snapshot: Snapshot) -> tuple[Check, ...]:
     accounts = await store.accounts.all()
-    checks = [*_alarms(accounts), *check_queues(await store.queue.depths(), accounts, now_ms())]
+    checks = [*check_tasks(snapshot), *_alarms(accounts), *check_pauses(accounts, now_ms())]
+    checks += check_queues(await store.queue.depths(), accounts, now_ms())
     checks += check_fan_out(await store.deliveries.fan_out_lag(), now_ms())
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
     hosts = await store.endpoints.notify_hosts(only_failing=True, limit=MOST_HOSTS, cursor=None, now_ms=now_ms())
-    checks += check_webhooks(page.items, hosts.items, await store.deliveries.dead_letters(), now_ms())
-    if uncertain:
-        hint = "list them: whenfinal tasks list --state uncertain; then, for each: whenfinal tasks explain ID"
-        checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
+    checks += check_webhooks(page.items, hosts.items, snapshot.dead, now_ms())
+    if not snapshot.dead.number:
+        checks.append(ok("dead letters", "none", count=0))
     return tuple(checks)
 
 

@@ -8,11 +8,11 @@ from email.utils import parsedate_to_datetime
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from receiver.cli.doctor.checks import Check, fail, ok, warn
 from receiver.config.accounts import prefix_of
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
 from receiver.runtime.clock import now_ms
+from receiver.runtime.doctor.checks import Check, fail, ok, warn
 from receiver.runtime.durations import format_duration
 from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
