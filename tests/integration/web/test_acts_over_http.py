@@ -10,9 +10,11 @@ import pytest
 
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.store.ids import id_maker
+from receiver.webhooks.model.delivery import DeliveryState
 from submitter import api_runs
 from submitter.model import TaskId, TaskState
 from tests.support.builders import SECRET, a_report
+from tests.support.delivery_fixtures import finish, lease
 from tests.support.service import Served, is_problem, served, served_with_simulator
 
 WAIT_S = 60.0
@@ -116,6 +118,23 @@ async def test_dead_letters_are_sent_again_and_delivered_ones_only_where_that_is
     assert [each.id for each in _preview(named).sample] == [delivery]
 
 
+async def test_dead_letters_of_the_tasks_of_a_filter_are_sent_again(service: Served) -> None:
+    now_ms, store = service.services.clock(), service.services.store
+    names = [
+        await _has(service, number, notify_url="http://127.0.0.1:9/hook", notify_secret=SECRET, labels={"film": film})
+        for number, film in enumerate("ab")
+    ]
+    await store.ledger.record([a_report(TaskState.SUCCEEDED, f"p{number}") for number in (0, 1)], now_ms)
+    await finish(store, await lease(store, now_ms=now_ms + 1), DeliveryState.DEAD)
+    body = {"label": ["film=a"]}
+    preview = _preview(await service.post("/v1/tasks/redeliver", {**body, "dry_run": True}))
+    assert (preview.count, preview.has_more) == (1, False)
+    run = await _run(service, "/v1/tasks/redeliver", body)
+    assert (run.kind, run.expected, run.done) == ("redeliver-tasks", 1, 1)
+    dead = (await service.get("/v1/deliveries?state=dead")).json()["deliveries"]
+    assert [each["task"] for each in dead] == [names[1]]
+
+
 async def test_the_same_key_starts_one_run_and_another_body_under_it_is_refused(service: Served) -> None:
     await _has(service, 0, TaskState.UNCERTAIN)
     body = {"refused": True, "state": ["uncertain"]}
@@ -180,6 +199,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("tasks/settle", {"look": "tsk_1"}, "look"),
     ("tasks/settle", {"refused": True, "state": ["running"]}, "state"),
     ("tasks/look", {"state": ["running"]}, "state"),
+    ("tasks/redeliver", {}, "all"),
+    ("tasks/redeliver", {"state": ["dead"]}, "state.0"),
     ("deliveries/redeliver", {}, "all"),
     ("deliveries/redeliver", {"endpoint": "garbage"}, "endpoint"),
     ("deliveries/redeliver", {"ids": ["evt_1"]}, "ids.0"),
@@ -207,7 +228,14 @@ async def test_a_key_that_is_none_and_runs_that_are_not_there_are_refused(tmp_pa
         is_problem(await service.post("/v1/tasks/settle", {"look": "run_none"}), 404)
         made = (await service.post("/v1/tasks/reconcile", {"all": True})).json()["id"]
         is_problem(await service.post("/v1/tasks/settle", {"look": made}), 404)
-        for path in ("tasks/cancel", "tasks/settle", "tasks/look", "tasks/reconcile", "deliveries/redeliver"):
+        for path in (
+            "tasks/cancel",
+            "tasks/settle",
+            "tasks/look",
+            "tasks/reconcile",
+            "tasks/redeliver",
+            "deliveries/redeliver",
+        ):
             is_problem(await service.post(f"/v1/{path}", {"dry_run": True}, key="read"), 403)
         is_problem(await service.get("/v1/runs", key="read"), 403)
 

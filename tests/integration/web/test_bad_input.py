@@ -103,6 +103,8 @@ BAD_VALUES = {
     "endpoint": ("", "garbage", "https://", "https://[", "ftp://a.example", "https://a.example/" + "x" * 5_000),
     "which": ("", "ALL", "some"),
     "name": ("x" * 65,),
+    "actor": ("", "x" * 300),
+    "action": ("", "x" * 300),
     "token": (),  # in place of a key, so a wrong one is answered 401
     "text": ("", "x" * 1_001),
     "key": ("", "x" * 1_001),

@@ -200,6 +200,25 @@ async def test_the_models_of_each_provider_have_their_limits(service: Served) ->
     is_problem(await service.get("/v1/providers/nobody/models"), 404)
 
 
+async def test_who_did_what_is_listed_by_each_filter(both: Served) -> None:
+    ids = [TaskId(id_maker(number.to_bytes)("tsk", both.services.clock())) for number in range(2)]
+    for name in ids:
+        await both.has(name, None)
+        await both.post(f"/v1/tasks/{name}/settle", {"refused": True}, key="operate")
+    await both.post("/v1/providers/hiapi/resume")
+    page = api_service.AuditPage.model_validate((await both.get("/v1/audit?action=settle&limit=1")).json())
+    rest = (await both.get("/v1/audit", params={"action": "settle", "cursor": page.next_cursor})).json()
+    shown = [page.lines[0].task, *(each["task"] for each in rest["lines"])]
+    assert (shown, rest["next_cursor"]) == (ids[::-1], None)
+    assert (page.lines[0].actor, page.lines[0].detail) == ("key operate", {"refused": True})
+    for query, count in ((f"task={ids[0]}", 1), ("actor=key%20operate", 2), ("actor=nobody", 0)):
+        assert len((await both.get(f"/v1/audit?{query}")).json()["lines"]) == count, query
+    later = "since=2999-01-01T00:00:00Z"
+    assert (await both.get(f"/v1/audit?{later}")).json() == {"lines": [], "next_cursor": None}
+    is_problem(await both.get(f"/v1/audit?{later}&until=2001-01-01T00:00:00Z"), 400)
+    is_problem(await both.get("/v1/audit", key="read"), 403)
+
+
 async def test_the_service_is_checked_with_counts_and_cures(both: Served) -> None:
     await both.has("tsk_1", None)
     await both.services.store.accounts.pause("hiapi", until_ms=2**52, reason="denied", alarm="bad key", now_ms=1)
