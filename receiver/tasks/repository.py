@@ -71,10 +71,6 @@ class TaskRepository(Repository):
             }
         )
 
-    async def has_tasks_of(self, provider: str) -> bool:
-        """Also of a provider that is not configured any more."""
-        return await self._one("task_of_provider", dict, provider=provider) is not None
-
     async def counts(self) -> Mapping[tuple[str, TaskState], int]:
         """Tasks by provider and state."""
         found = await self._all("count_tasks", dict)

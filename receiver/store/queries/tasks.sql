@@ -107,9 +107,6 @@ WHERE id < :cursor AND created_ms <= :created_before_ms
   AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
 ORDER BY id DESC LIMIT :limit;
 
--- task_of_provider: whether a provider has a task
-SELECT id FROM tasks WHERE provider = :provider LIMIT 1;
-
 -- tasks_page_in_state: newest first, one state
 SELECT * FROM tasks
 WHERE state = :state AND id < :cursor AND created_ms <= :created_before_ms

@@ -14,8 +14,6 @@ from submitter.errors import Violation
 
 LAST_EVENT_ID = "Last-Event-ID"
 
-OTHERS_MOST = 20  # names of providers that are looked up in the ledger
-
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -69,11 +67,11 @@ async def _filter_of(
     """Return the filter, kept to the limits of the key.
 
     Raise a 400 problem for unknown providers and for two values of one label. A provider that was taken out of the
-    settings is known as long as the ledger has a task of it.
+    settings is known by the account that the ledger keeps of it.
     """
     query, known = context.query, context.services.providers
-    others = [name for name in dict.fromkeys(query.provider) if name not in known][:OTHERS_MOST]
-    gone = [name for name in others if await context.services.store.tasks.has_tasks_of(name)]
+    has_others = any(name not in known for name in query.provider)
+    gone = {each.provider for each in await context.services.store.accounts.all()} if has_others else set()
     unknown = [
         Violation(field=f"provider.{place}", rule="is not a provider of this receiver", accepted=", ".join(known))
         for place, name in enumerate(query.provider)

@@ -77,6 +77,15 @@ async def test_events_are_filtered_by_type_provider_model_and_labels(service: Se
         assert (page["has_more"], page["next_after"]) == ((True, 3) if "limit=1" in query else (False, 4)), query
 
 
+async def test_events_of_a_provider_that_is_no_longer_configured_are_still_found(service: Served) -> None:
+    store = service.services.store
+    await publish_event_of(store, "tsk_1", provider="elsewhere")
+    is_problem(await service.get("/v1/events?provider=elsewhere"), 400)
+    await store.accounts.pause("elsewhere", until_ms=1, reason="throttled", alarm=None, now_ms=1)  # as a request does
+    page = await _page(service, "provider=elsewhere")
+    assert [event["seq"] for event in page["events"]] == [1]
+
+
 async def test_a_rare_filter_scans_a_bounded_number_of_events_and_its_cursor_moves_on(service: Served) -> None:
     store = service.services.store
     await publish_events(store, 2_100)
