@@ -86,10 +86,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "doctor",
         "commands.doctor:doctor",
-        (
-            "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed; "
-            "receiver/docs/runbook.md says what to do at each alarm."
-        ),
+        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed.",
     ),
     (
         "simulate",
@@ -237,13 +234,6 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ),
     ("runs show", "commands.runs:show_run", "Show how far runs are, and what became of their items."),
     ("runs stop", "commands.runs:stop_run", "Stop runs. Each ends after the items that it works on."),
-    (
-        "keys create",
-        "commands.keys:create",
-        "Create an API key with its scopes, perhaps only for some providers or one label. It is shown once.",
-    ),
-    ("keys list", "commands.keys:list_keys", "List the API keys: those of the settings, then the newest first."),
-    ("keys revoke", "commands.keys:revoke", "Revoke API keys. They stop working within a few seconds."),
 )
 
 #: Commands that run without typer where nothing stands behind their words: they only read, and all their options have
@@ -260,7 +250,6 @@ GROUPS: dict[str, str] = {
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",
-    "keys": "Say who may use the API.",
     "runs": "Show acts on many tasks or deliveries, and stop one.",
     "keys": "Create, list and revoke API keys.",
 }

@@ -91,12 +91,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "keys revoke": ("keys revoke render-farm", "keys revoke key_01m7yrqm47904bn5a9g1vxy29m --yes"),
     "runs list": ("runs list",),
     "runs show": ("runs show run_01m7yrqm47904bn5a9g1vxy29m",),
-    "keys create": (
-        "keys create dashboard --scope read",
-        "keys create film-1 --scope submit --scope read --provider hiapi --label film=1",
-    ),
-    "keys list": ("keys list",),
-    "keys revoke": ("keys revoke film-1",),
     "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),
 }
 

@@ -130,6 +130,7 @@ def build_app(
     # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
     app.router.redirect_slashes = False
     # It takes longer to build than most commands take that run the application inside.
+    app.state.reference = None  # rendered by a task, when it is first asked for
     app.state.openapi = build_document(ROUTES, version=version("whenfinal")) if is_served else None
     return app
 

@@ -264,6 +264,7 @@ STREAM = (
 #: Schema and example of a body that has no model, by its type.
 WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
     "application/json": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}},
+    "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
     "video/mp4": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of the file)"},
     "text/plain": {
         "schema": {"type": "string"},

@@ -31,6 +31,31 @@ def simulated(cli: Cli, simulator_settings: dict[str, str]) -> Cli:
     return cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
 
 
+@pytest.fixture(params=["inside", "at a service"])
+def shell_with(
+    request: pytest.FixtureRequest, simulated: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Cli]]:
+    """Makes the command with these settings, in both ways: inside its own process, and at a service that has them.
+
+    At a service it runs in a folder of its own, and knows no more than the address and a key.
+    """
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> Cli:
+            there = simulated.with_settings(**settings)
+            if request.param == "inside":
+                return there
+            return stack.enter_context(at_service(there, "serve", folder=tmp_path_factory.mktemp("shell")))
+
+        yield make
+
+
+@pytest.fixture
+def shell(shell_with: Callable[..., Cli]) -> Cli:
+    """The command in both ways."""
+    return shell_with()
+
+
 @pytest.fixture(params=["inside", "at a URL"])
 def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cli], Cli]]:
     """Takes a machine with a ledger, and gives one whose commands work on it: the same, or one that knows only a URL.

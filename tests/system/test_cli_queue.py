@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -15,9 +16,9 @@ from tests.support.cli import TIMEOUT_S, Cli, request_line
 
 
 @pytest.fixture
-def full(simulated: Cli) -> Cli:
+def full(shell_with: Callable[..., Cli]) -> Cli:
     """An account with room for one task, which is taken for ever."""
-    cli = simulated.with_settings(HIAPI_MAX_IN_FLIGHT="1")
+    cli = shell_with(HIAPI_MAX_IN_FLIGHT="1")
     assert cli.run("submit", "-", "--json", stdin=request_line("x #simulate:stuck")).values[0]["state"] == "submitted"
     return cli
 
@@ -37,8 +38,8 @@ def test_a_task_without_room_is_queued_and_its_submit_says_who_sends_it(full: Cl
 def test_a_task_that_does_not_wait_is_refused_without_room_and_not_in_the_providers_name(full: Cli) -> None:
     ended = full.run("submit", "-", stdin=request_line(queue_for_s=0))
     assert ended.status == 1
-    assert "the account hiapi has no room, and nothing was sent: as many tasks are in flight" in ended.err
-    assert "with queue_for_s over 0 it waits in the queue" in ended.err
+    assert "the account hiapi has no room: as many tasks are in flight" in ended.err
+    assert "Nothing was sent. With `queue_for_s` over 0 it waits in the queue instead" in ended.err
     assert "hiapi refused it" not in ended.err
 
 

@@ -8,9 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from receiver.runtime.durations import format_when
 from receiver.runtime.printable import escape_control
-from submitter.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -184,7 +182,3 @@ def sheet(lines: Iterable[tuple[str, object]]) -> "Table":
 
 def format_labels(labels: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in labels.items())
-
-
-def format_moment(at_ms: int | None, now_ms: int) -> str | None:
-    return None if at_ms is None else f"{rfc3339(at_ms)} ({format_when(at_ms, now_ms)})"

@@ -221,3 +221,13 @@ async def test_a_preference_that_is_no_number_submits_nothing(scene: Scene) -> N
     reply = await service.post("/v1/tasks", ORDER, headers={"Prefer": "wait=soon"})
     assert is_problem(reply, 400)["errors"][0]["field"] == "Prefer: wait"
     assert not sim.records().tasks
+
+
+async def test_a_dry_run_only_checks_the_tasks(scene: Scene) -> None:
+    service, sim = scene
+    tasks = [_order(0, idempotency_key="shot-0"), _order(1, video={**VIDEO, "duration": 99})]
+    outcomes = _answer(await service.post(BATCH, {"tasks": tasks, "dry_run": True}))
+    assert [(each.status, each.task) for each in outcomes] == [(200, None), (422, None)]
+    assert outcomes[0].problem is None
+    assert (sim.records().tasks, (await service.get("/v1/tasks")).json()["tasks"]) == ((), [])
+    assert [each.status for each in _answer(await service.post(BATCH, {"tasks": tasks}))] == [202, 422]
