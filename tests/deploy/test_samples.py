@@ -128,7 +128,8 @@ def test_a_pod_has_no_right_that_it_does_not_need(pod: dict[str, Any]) -> None:
 def test_what_kubernetes_sets_for_a_service_is_passed_over_but_for_one_named_like_a_setting() -> None:
     """So `enableServiceLinks` is off."""
     address = "tcp://10.96.0.7:9100"
-    assert Settings.from_mapping({"WHENFINAL_PORT": address, "WHENFINAL_SERVICE_HOST": "10.96.0.7"})
+    links = {"WHENFINAL_PORT": address, "WHENFINAL_SERVICE_HOST": "10.96.0.7"}
+    assert Settings.from_mapping(links) == Settings.from_mapping({})
     with pytest.raises(ConfigError, match="WHENFINAL_METRICS_PORT"):
         Settings.from_mapping({"WHENFINAL_METRICS_PORT": address})
 
