@@ -78,10 +78,10 @@ def test_a_name_that_can_be_no_id_is_that_of_no_task(shell: Cli, name: str) -> N
 
 
 def test_a_task_is_found_by_any_id_key_or_label(shell: Cli) -> None:
-    lines = [request_line(STUCK, labels={"film": "a=b"}, idempotency_key="shot 7"), request_line(STUCK)]
+    lines = [request_line(STUCK, labels={"film": "a=b"}, idempotency_key="shot-7"), request_line(STUCK)]
     task, _ = _submitted(shell, *lines)
     (shown,) = shell.run("tasks", "show", task, "--json").values
-    for text in (task, task[:20], shown["task_id"], f"hiapi/{shown['task_id']}", "shot 7", "film=a=b"):
+    for text in (task, task[:20], shown["task_id"], f"hiapi/{shown['task_id']}", "shot-7", "film=a=b"):
         found = shell.run("tasks", "find", text, "--json")
         assert (found.status, [value["id"] for value in found.values]) == (0, [task]), text
     assert task in shell.run("tasks", "find", "film=a=b").out
@@ -138,14 +138,9 @@ def test_filters_that_fit_nothing_together_are_refused_in_one_line(
 def queued(shell_with: Callable[..., Cli]) -> tuple[Cli, list[str]]:
     """Three tasks that wait for room, two of them of one film."""
     cli = shell_with(HIAPI_MAX_IN_FLIGHT="1")
-    lines = [
-        request_line(STUCK),
-        request_line(labels={"film": "1"}),
-        request_line(labels={"film": "1"}),
-        request_line(),
-    ]
-    _, *ids = _submitted(cli, *lines)
-    return cli, ids
+    _submitted(cli, request_line(STUCK))  # by itself, because the lines of one file are sent together
+    lines = [request_line(labels={"film": "1"}), request_line(labels={"film": "1"}), request_line()]
+    return cli, _submitted(cli, *lines)
 
 
 def test_tasks_are_canceled_by_ids_and_those_that_are_not_there_are_named(queued: tuple[Cli, list[str]]) -> None:

@@ -19,6 +19,8 @@ from submitter.client.client import Client
 from submitter.errors import ReceiverRefused
 from submitter.model import TaskState
 
+_GENERAL = ": search its console"  # the advice of the API, which does not know where that is
+
 AT_ONCE = 20  # tasks of one run: its notes hold what was found for each
 
 
@@ -44,7 +46,7 @@ async def _look(client: Client, name: str) -> Look:
     task = await find_task(client, look.task)
     where = await _console_of(client, look.provider)
     raise CommandFailed(
-        f"{look.problem}; nothing is known about {task.id}; search the console of the account{where} "
+        f"{look.problem.removesuffix(_GENERAL)}; search the console of the account{where} "
         f"for a task of {task.model or 'this request'} sent at {task.submitted_at or task.created_at}"
     )
 
