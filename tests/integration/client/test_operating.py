@@ -176,12 +176,15 @@ def _ended(output: list[dict[str, str]]) -> dict[str, object]:
     return {"taskId": "p1", "status": "success", "created": 1, "completed": 2, "output": output}
 
 
-async def test_models_and_counts_are_read(client: Either, service: Served) -> None:
+async def test_models_counts_and_checks_are_read(client: Either, service: Served) -> None:
     await service.has("tsk_1", None)
     everything = await client.do("models")
     assert {each.provider for each in everything.models} == {"hiapi", "signed", "dashscope"}
     assert (await client.do("models", provider="hiapi")).models == (await client.do("providers.models", "hiapi")).models
     assert (await client.do("counts")).uncertain.number == 1
+    found = await client.do("checks")
+    assert found.ok is all(check.level != "fail" for check in found.checks)
+    assert len(found.checks) > 3
 
 
 async def test_a_stream_token_is_made_for_a_browser(client: Either, service: Served) -> None:
