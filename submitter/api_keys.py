@@ -14,7 +14,8 @@ class Key(ApiModel):
 
     Null for `providers` means every provider, null for `label` (`name=value`) any labels. Outside of that nothing is
     there for its callers. `last_used_at` is up to a minute old. With `is_setting` it stands in the settings of the
-    service: it is revoked there, and no times are known of it.
+    service: it is revoked there, and no times are known of it. The key of the first start, `first`, does not work
+    beside keys of the settings.
     """
 
     id: str

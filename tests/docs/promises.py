@@ -351,4 +351,24 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A provider that is in the ledger and no longer configured has its page",
         "tests/integration/web/dashboard/test_providers.py::test_a_provider_that_is_in_the_ledger_alone_has_a_page",
     ),
+    (
+        "Each task of a batch has its own outcome, and one that breaks a rule holds up no other",
+        "tests/integration/web/test_batches.py::test_each_task_of_a_batch_comes_to_its_own_outcome",
+    ),
+    (
+        "A batch whose caller goes away is submitted all the same, and sent again it is paid once",
+        "tests/integration/web/test_batches.py::test_a_batch_whose_client_goes_away_is_submitted_all_the_same",
+    ),
+    (
+        "A dry run of an act on all that a filter finds changes nothing",
+        "tests/integration/web/test_acts_over_http.py::test_a_preview_counts_and_changes_nothing",
+    ),
+    (
+        "The same `Idempotency-Key` starts one run of an act",
+        "tests/integration/web/test_acts_over_http.py::test_the_same_key_starts_one_run_and_another_body_under_it_is_refused",
+    ),
+    (
+        "The API reference fetches nothing from elsewhere and needs no script",
+        "tests/browser/test_reference.py::test_the_reference_is_read_without_a_script_and_from_one_address",
+    ),
 )

@@ -105,6 +105,7 @@ ROWS: Mapping[str, Row] = {
     "GET /v1/providers/{name}/models": Row(**_OF_PROVIDER),
     "GET /v1/models": Row(other_provider=NOTHING, other_label=FITS, named=f'"provider":"{PROVIDER}"'),
     "GET /v1/counts": Row(**_WHOLE),
+    "GET /v1/checks": Row(**_WHOLE),
     "POST /v1/tasks/reconcile": Row(body=_DRY, **_HIDDEN),
     "POST /v1/tasks/cancel": Row(thing="queued task", body=_DRY, **_HIDDEN),
     "POST /v1/tasks/settle": Row(body={**_DRY, "refused": True}, **_HIDDEN),
@@ -128,5 +129,6 @@ OPEN = frozenset(
         "GET /readyz",
         "GET /metrics",
         "GET /openapi.json",
+        "GET /docs",
     }
 )

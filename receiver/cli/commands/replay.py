@@ -11,7 +11,7 @@ from receiver.cli.commands.subscriptions import MISSING, SubscriptionId
 from receiver.cli.console import USAGE, CommandFailed, confirm, emit, note, show
 from receiver.cli.display.bars import progress
 from receiver.cli.display.subscription_tables import replay_line
-from receiver.cli.event_numbers import stored_numbers
+from receiver.cli.event_numbers import StoredNumbers, stored_numbers
 from receiver.cli.ids import existing
 from receiver.cli.options import (
     DryRun,
@@ -97,7 +97,7 @@ def _replay(subscription_id: str, wanted: dict[str, Any], *, dry_run: bool) -> R
     """Replay a part of the range after the other, so that no request takes long and Ctrl-C ends it between two."""
 
     async def work(client: Client) -> ReplayResult:
-        parts = await _parts(client, wanted)
+        parts = parts_of(wanted, await stored_numbers(client))
         done: list[ReplayResult] = []
         try:
             with progress() as bars:
@@ -114,21 +114,20 @@ def _replay(subscription_id: str, wanted: dict[str, Any], *, dry_run: bool) -> R
     return with_client(work)
 
 
-async def _parts(client: Client, wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    """The range as it was given where it is short, else in parts of `STEP` events up to the newest one."""
-    stored = await stored_numbers(client)
+def parts_of(wanted: dict[str, Any], stored: StoredNumbers, step: int = STEP) -> list[dict[str, Any]]:
+    """The range as it was given where it is short, else in parts of `step` events up to the newest one.
+
+    The first part begins where the range does, so that its answer says which events are no longer stored.
+    """
     first = max(wanted.get("first_seq", 0), stored.oldest_after + 1)
     last = min(wanted.get("last_seq", stored.newest), stored.newest)
-    if last - first < STEP:
+    if last - first < step:
         return [wanted]
-    parts = [
-        {**wanted, "first_seq": start, "last_seq": min(start + STEP - 1, last)}
-        for start in range(first, last + 1, STEP)
+    head, *tail = [(start, min(start + step - 1, last)) for start in range(first, last + 1, step)]
+    return [
+        {**wanted, "last_seq": head[1]},
+        *({**wanted, "first_seq": start, "last_seq": end} for start, end in tail),
     ]
-    # The first part begins where the range begins, so that its answer says which events are no longer stored.
-    begin = {"first_seq": wanted["first_seq"]} if "first_seq" in wanted else {}
-    parts[0] = {name: value for name, value in parts[0].items() if name != "first_seq"} | begin
-    return parts
 
 
 async def _replay_part(client: Client, subscription_id: str, part: dict[str, Any], *, dry_run: bool) -> ReplayResult:

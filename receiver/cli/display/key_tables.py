@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from receiver.cli.display.listing import Listing, Styled, sheet, table
 from receiver.cli.display.times import clock_and_age, moment
+from receiver.runtime.key_repository import FIRST_ID
 from submitter.api_keys import Key
 
 if TYPE_CHECKING:
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def keys_table(keys: Sequence[Key], now_ms: int) -> Listing:
+    are_set = any(each.is_setting for each in keys)
     rows = [
         (
             each.name,
-            _state(each),
+            _state(each, are_set=are_set),
             ", ".join(each.scopes),
             _limits(each),
             clock_and_age(each.last_used_at, now_ms),
@@ -40,9 +42,12 @@ def key_sheet(key: Key, now_ms: int) -> "Table":
     )
 
 
-def _state(key: Key) -> Styled:
+def _state(key: Key, *, are_set: bool) -> Styled:
+    """The key of the first start does not work beside keys of the settings."""
     if key.revoked_at is not None:
         return Styled("revoked", "red")
+    if key.id == FIRST_ID and are_set:
+        return Styled("off", "yellow")
     return Styled("in the settings", "") if key.is_setting else Styled("works", "green")
 
 

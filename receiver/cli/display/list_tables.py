@@ -76,19 +76,18 @@ def deliveries_table(deliveries: Sequence[Any], now_ms: int) -> Listing:
             each.id,
             state_cell(each.state),
             each.last_error or each.last_status,
-            clock_and_age(each.due_at, now_ms),
+            clock_and_age(each.due_at or each.finished_at, now_ms),
             each.attempts,
             each.event_type,
             each.task,
             each.subscription,
             each.endpoint,
             clock_and_age(each.created_at, now_ms),
-            clock_and_age(each.finished_at, now_ms),
         )
         for each in deliveries
     ]
-    names = ("delivery", "state", "last answer", "next", "attempts", "type", "task", "subscription", "endpoint")
-    return table(*names, "created", "finished", rows=rows)
+    names = ("delivery", "state", "last answer", "due or ended", "attempts", "type", "task", "subscription", "endpoint")
+    return table(*names, "created", rows=rows)
 
 
 def attempts_table(attempts: Sequence[Any], now_ms: int) -> Listing:

@@ -356,16 +356,6 @@ WHERE id = :id AND state = 'dead';
 SELECT COUNT(*) AS number FROM deliveries
 WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id;
 
--- undelivered_page_of_notify: newest first, what a host of `notify` has not received, in both states or one
-SELECT * FROM (
-    SELECT * FROM deliveries
-    WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id AND id < :cursor
-    UNION ALL
-    SELECT * FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL AND id < :cursor
-) u
-WHERE CAST(:state AS TEXT) IS NULL OR u.state = :state
-ORDER BY u.id DESC LIMIT :limit;
-
 -- dead_letters_of_tasks: dead letters among the deliveries of these tasks' events
 SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq
 WHERE e.task IN (:tasks...) AND d.state = 'dead'
