@@ -73,35 +73,35 @@ def uncertain(shell: Cli) -> str:
     return _submitted(shell, request_line(f"x {LOST}", provider="tokenbay"))[0]
 
 
-def test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event(shell: Cli) -> None:
+def test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event(simulated: Cli) -> None:
     model = "happyhorse-1.1-r2v"
-    lost, other = _submitted(shell, _at_dashscope(f"a {LOST}", model), _at_dashscope(f"b {LOST},stuck", model))
-    found = _looked_up(shell, lost)
+    lost, other = _submitted(simulated, _at_dashscope(f"a {LOST}", model), _at_dashscope(f"b {LOST},stuck", model))
+    found = _looked_up(simulated, lost)
     (right,), (wrong,) = found[True], found[None]
 
-    settled = shell.run("tasks", "settle", lost, "--task-id", wrong, "--yes")
+    settled = simulated.run("tasks", "settle", lost, "--task-id", wrong, "--yes")
     assert (settled.status, "dashscope says " in settled.err) == (0, True)
-    shell.run("reconcile", "--task", lost)
-    assert (_state(shell, lost)["task_id"], _state(shell, lost)["final_at"]) == (wrong, None)
-    assert f"whenfinal tasks settle {lost} --task-id PROVIDER_TASK_ID" in shell.run("tasks", "explain", lost).out
+    simulated.run("reconcile", "--task", lost)
+    assert (_state(simulated, lost)["task_id"], _state(simulated, lost)["final_at"]) == (wrong, None)
+    assert f"whenfinal tasks settle {lost} --task-id PROVIDER_TASK_ID" in simulated.run("tasks", "explain", lost).out
 
-    taken = shell.run("tasks", "settle", other, "--task-id", wrong, "--yes")
+    taken = simulated.run("tasks", "settle", other, "--task-id", wrong, "--yes")
     assert (taken.status, taken.err) == (
         1,
         f"whenfinal: {wrong} belongs to another task of dashscope: {lost}; nothing was changed\n",
     )
-    assert shell.run("tasks", "settle", lost, "--task-id", right, "--yes").status == 0
-    assert shell.run("tasks", "settle", other, "--task-id", wrong, "--yes").status == 0
-    shell.run("reconcile", "--task", lost)
-    events = [event for event in shell.run("events", "--json").values if event["type"] != "task.uncertain"]
+    assert simulated.run("tasks", "settle", lost, "--task-id", right, "--yes").status == 0
+    assert simulated.run("tasks", "settle", other, "--task-id", wrong, "--yes").status == 0
+    simulated.run("reconcile", "--task", lost)
+    events = [event for event in simulated.run("events", "--json").values if event["type"] != "task.uncertain"]
     assert [(event["type"], event["task"]["id"], event["task"]["task_id"]) for event in events] == [
         ("task.succeeded", lost, right)
     ]
-    (explained,) = shell.run("tasks", "explain", lost, "--json").values
+    (explained,) = simulated.run("tasks", "explain", lost, "--json").values
     given = [entry["detail"].get("task_id") for entry in explained["timeline"] if entry["kind"] == "audit"]
     assert [each for each in given if each] == [wrong, right]
 
-    late = shell.run("tasks", "settle", lost, "--task-id", wrong, "--yes")
+    late = simulated.run("tasks", "settle", lost, "--task-id", wrong, "--yes")
     assert (late.status, "a recorded end stays; nothing was changed" in late.err) == (1, True)
 
 

@@ -105,6 +105,17 @@ def test_a_dry_run_says_what_would_be_asked_and_changes_nothing(simulated: Cli) 
     assert "ask for its status" in simulated.run("reconcile", "--dry-run").out
 
 
+def test_a_provider_that_gives_no_usable_answer_makes_a_reconcile_fail(simulated: Cli) -> None:
+    (made,) = simulated.run("submit", "-", "--json", stdin=request_line("x #simulate:stuck")).values
+    gone = simulated.with_settings(HIAPI_BASE_URL="http://127.0.0.1:9")
+    ended = gone.run("reconcile", "--json")
+    (run,) = ended.values
+    assert (ended.status, run["failed"], run["notes"][0]["item"]) == (1, 1, made["id"])
+    assert "no usable answer" in run["notes"][0]["words"]
+    assert gone.run("reconcile", made["id"]).status == 1
+    assert gone.run("reconcile", "--task", made["id"]).status == 1
+
+
 def test_events_are_read_from_a_number_on_and_by_type(simulated: Cli) -> None:
     simulated.run("submit", "-", "--wait", stdin=request_line() + "\n" + request_line("x #simulate:fail"))
     assert [event["seq"] for event in simulated.run("events", "--after", "1", "--json").values] == [2]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import ReconcileItem
 from receiver.runtime.canceling import cancel_task
 from receiver.runtime.operator_runs.acts.act import LEFT, PAGE, Condition, Work
@@ -18,6 +19,9 @@ TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
 
 #: These run on until somebody cancels them, and their provider's id is known, or they are still ours.
 TO_CANCEL = frozenset(TaskState) - ENDED - UNRESOLVED
+
+#: Polls that say nothing about the task, because of the provider or of us.
+_NO_ANSWER = frozenset({PollResult.DENIED, PollResult.FORBIDDEN, PollResult.THROTTLED, PollResult.UNAVAILABLE})
 
 #: Each is one request, which may take as long as the provider's timeout; a stop waits for no second one.
 CANCELED_AT_ONCE = 1
@@ -82,7 +86,8 @@ def _reconciled(item: TaskId, found: ReconcileItem | None) -> ItemResult:
         return ItemResult(item=item, is_done=False, words=found.skipped)
     after = found.after or found.state
     said = "unchanged" if after is found.state else f"{found.state.value}, now {after.value}"
-    return ItemResult(item=item, words=f"{said}: {found.finding.value}" if found.finding else said)
+    words = f"{said}: {found.finding.value}" if found.finding else said
+    return ItemResult(item=item, is_done=found.finding not in _NO_ANSWER, words=words)
 
 
 async def cancel(services: Services, items: Sequence[str], _condition: Condition, actor: str) -> Sequence[ItemResult]:
