@@ -72,6 +72,8 @@ def run_to_end(start: Callable[[Client], Awaitable[Run]], what: str, *, as_json:
     finally:
         if followed.run is not None:
             print_run(followed.run, what, as_json=as_json)
+            if followed.run.state == "stopped":
+                note(f"the items in work still come to their end; see whenfinal runs show {followed.run.id}")
     if followed.run is not None and not is_all_done(followed.run):
         raise typer.Exit(WRONG)
 

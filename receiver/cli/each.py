@@ -8,16 +8,18 @@ from typing import Generic, TypeVar
 import typer
 
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain
-from receiver.cli.remote import exit_status, with_client, words_of
+from receiver.cli.remote import exit_status, is_missing, with_client, words_of
 from submitter.client.client import Client
-from submitter.errors import ReceiverRefused
+from submitter.errors import ReceiverProblem, ReceiverRefused
 
 T = TypeVar("T")
 
 AT_ONCE = 8  # requests of one command
 
-#: Statuses of a key that is wrong or may not: every other request would get the same answer.
+#: Statuses of a key that is wrong or may not.
 _FOR_ALL = frozenset({401, 403})
+
+_NOT_FOUND = 404
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +70,12 @@ def do_each(
         raise typer.Exit(USAGE if statuses == {USAGE} and not results.done else WRONG)
 
 
+def _is_for_all(problem: ReceiverProblem) -> bool:
+    """Whether every other request would get the same answer."""
+    lacks_route = problem.status == _NOT_FOUND and not is_missing(problem)
+    return problem.status in _FOR_ALL or lacks_route
+
+
 async def _do(
     client: Client,
     name: str,
@@ -82,7 +90,7 @@ async def _do(
         except CommandFailed as error:
             results.failed[name] = error
         except ReceiverRefused as error:
-            if error.problem.status in _FOR_ALL:
+            if _is_for_all(error.problem):
                 raise
             words = words_of(error.problem)
             about = words if len(results.names) == 1 else f"{name}: {words}"

@@ -35,7 +35,8 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    here = Cli(folder=tmp_path_factory.mktemp("service"), environment={"WHENFINAL_API_KEYS": KEYS})
+    accounts = {"HIAPI_API_KEY": "h" * 24, "TOKENBAY_API_KEY": "t" * 24}
+    here = Cli(folder=tmp_path_factory.mktemp("service"), environment={"WHENFINAL_API_KEYS": KEYS, **accounts})
     with here.running("web", "--port", "0") as service:
         yield service.url
 
@@ -152,3 +153,53 @@ def test_another_server_or_another_version_is_one_line(
     assert _is_one_line(ended, 1), ended
     assert url in ended.err
     assert "version" in ended.err
+
+
+#: A command, its status, and what its one line says; `{}` is a subscription that is not limited.
+OUTSIDE = [
+    ("subscriptions show {}", 1, "there is no subscription {}"),
+    ("subscriptions test {} sub_1", 1, "there is no subscription {}"),
+    ("replay {} --from-seq 1 --yes", 1, "there is no subscription {}"),
+    ("providers resume hiapi", 2, "hiapi is not configured; configured: tokenbay"),
+    ("keys list", 1, "is limited; this is about the whole service"),
+    ("keys create more --scope read", 1, "is limited; this is about the whole service"),
+    ("runs list", 1, "is limited; this is about the whole service"),
+    ("endpoints list", 1, "is limited; this is about the whole service"),
+    ("doctor", 1, "is limited; this is about the whole service"),
+]
+
+
+def test_what_lies_outside_a_limited_key_is_as_if_it_were_not_there(tmp_path: Path, url: str) -> None:
+    owner = _at(tmp_path, url)
+    (made,) = owner.run("subscriptions", "create", "https://hooks.example/a", "--json").values
+    try:
+        flags = ("--scope", "read", "--scope", "operate", "--provider", "tokenbay")
+        (key,) = owner.run("keys", "create", "film", *flags, "--json").values
+        limited = _at(tmp_path, url, key=key["key"])
+        for words, status, said in OUTSIDE:
+            ended = limited.run(*words.format(made["id"]).split())
+            assert (ended.status, ended.out) == (status, ""), words
+            assert said.format(made["id"]) in ended.err, words
+            assert "Traceback" not in ended.err
+        assert limited.run("subscriptions", "list", "--json").out == ""
+        assert [each["name"] for each in limited.run("providers", "list", "--json").values] == ["tokenbay"]
+        revoked = owner.run("keys", "revoke", "film", "op", "nobody", "--yes", "--json")
+        assert (revoked.status, [each["id"] for each in revoked.values]) == (1, [key["id"]])
+        assert "op stands in WHENFINAL_API_KEYS" in revoked.err
+        assert "there is no key nobody that works" in revoked.err
+        assert key["key"] not in owner.run("keys", "list").out
+        assert limited.run("subscriptions", "list").status == 1
+    finally:
+        assert owner.run("subscriptions", "delete", str(made["id"]), "--yes").status == 0
+
+
+def test_a_key_is_created_inside_and_shown_once(tmp_path: Path) -> None:
+    here = Cli(folder=tmp_path, environment={})
+    made = here.run("keys", "create", "film", "--scope", "read", "--label", "film=1")
+    (line,) = [line for line in made.out.splitlines() if line.startswith("key, shown only now: ")]
+    (listed,) = here.run("keys", "list", "--json").values
+    assert (listed["name"], listed["scopes"], listed["label"]) == ("film", ["read"], "film=1")
+    assert line.split()[-1] not in here.run("keys", "list").out
+    again = here.run("keys", "create", "film", "--scope", "read")
+    assert (again.status, again.out, again.err.count("\n")) == (1, "", 1)
+    assert here.run("keys", "create", "film").status == 2

@@ -78,7 +78,7 @@ TROUBLES: dict[str, tuple[Callable[[Path], object], int]] = {
     "no ledger": (lambda folder: (folder / "whenfinal.db").unlink(), 1),
     "a file that is no ledger": (lambda folder: (folder / "whenfinal.db").write_text("words, and nothing else"), 1),
     "a schema that is behind": (_execute("DELETE FROM migrations WHERE name LIKE '0003%'"), 1),
-    "a ledger of a newer version": (_execute("INSERT INTO migrations VALUES ('9999_later', 0)"), 0),
+    "a ledger of a newer version": (_execute("INSERT INTO migrations VALUES ('9999_later', 0)"), 1),
     "an address in .env": (_write_dotenv("WHENFINAL_DATABASE_URL=sqlite:///other.db"), 1),
     "an address in memory": (_write_dotenv("WHENFINAL_DATABASE_URL=sqlite:///:memory:"), 2),
     "an address that is none": (_write_dotenv("WHENFINAL_DATABASE_URL=mysql://a/b"), 2),
