@@ -17,6 +17,7 @@ from typer.main import get_command
 from receiver.cli.command_list import COMMANDS
 from receiver.cli.program import build
 from receiver.config.environment import list_settings
+from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.runtime.env_file import read_env_file
 from receiver.web.routes import ROUTES
@@ -122,6 +123,15 @@ def test_a_pod_has_no_right_that_it_does_not_need(pod: dict[str, Any]) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"]["memory"]
+
+
+def test_what_kubernetes_sets_for_a_service_is_passed_over_but_for_one_named_like_a_setting() -> None:
+    """So `enableServiceLinks` is off."""
+    address = "tcp://10.96.0.7:9100"
+    links = {"WHENFINAL_PORT": address, "WHENFINAL_SERVICE_HOST": "10.96.0.7"}
+    assert Settings.from_mapping(links) == Settings.from_mapping({})
+    with pytest.raises(ConfigError, match="WHENFINAL_METRICS_PORT"):
+        Settings.from_mapping({"WHENFINAL_METRICS_PORT": address})
 
 
 @pytest.mark.parametrize("container", CONTAINERS, ids=lambda each: each["name"])
