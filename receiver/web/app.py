@@ -180,6 +180,7 @@ class Application(Starlette):
             trace.status = answer.status
             await answer.send(trace.request_id, send)
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            scope["app"] = self  # as the framework sets it for what comes through the middleware
             await _answer_raised(error, trace, scope, receive, stamped(send, trace))
         finally:
             took_s = perf_counter() - started_s
