@@ -35,7 +35,7 @@ async def _accept_at_the_page(on: Trouble) -> None:
 
 
 async def _accept_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "uncertain submits", "1 ")
+    await shown_in_shell(on, "uncertain", "warn 1 uncertain")
     (listed,) = await on.night.shell_json("tasks", "list", "--state", "uncertain")
     assert listed["id"] == on.task
     (paid,) = on.night.sim.records().of("dashscope")
@@ -43,7 +43,7 @@ async def _accept_in_the_shell(on: Trouble) -> None:
 
 
 async def _accept_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "uncertain submits", "1 ")
+    await shown_by_api(on, "uncertain", "warn 1 uncertain")
     (listed,) = (await on.night.api("GET", "/v1/tasks?state=uncertain"))["tasks"]
     look = await on.night.api("POST", f"/v1/tasks/{listed['id']}/look")
     (paid,) = on.night.sim.records().of("dashscope")
@@ -76,13 +76,13 @@ async def _resume_the_denied_at_the_page(on: Trouble) -> None:
 
 
 async def _resume_the_denied_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "provider dashscope", "denied")
+    await shown_in_shell(on, "dashscope", "denied")
     await _puts_the_key_right(on)
     assert "polls" in await on.night.shell("providers", "resume", "dashscope")
 
 
 async def _resume_the_denied_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "provider dashscope", "denied")
+    await shown_by_api(on, "dashscope", "denied")
     await _puts_the_key_right(on)
     resumed = await on.night.api("POST", "/v1/providers/dashscope/resume")
     assert resumed["ended"]
@@ -187,13 +187,13 @@ async def _redeliver_at_the_page(on: Trouble) -> None:
 
 
 async def _redeliver_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "dead letters", "1 ")
+    await shown_in_shell(on, "notify", "warn dead letters at hosts of notify: 1")
     await _repairs(on)
     await on.night.shell("deliveries", "redeliver", "--state", "dead", "--yes")
 
 
 async def _redeliver_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "dead letters", "1 ")
+    await shown_by_api(on, "notify", "warn dead letters at hosts of notify: 1")
     await _repairs(on)
     await on.night.api_run("/v1/deliveries/redeliver", {"state": "dead"})
 
@@ -219,13 +219,13 @@ async def _reconcile_at_the_page(on: Trouble) -> None:
 
 
 async def _reconcile_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "overdue tasks", "1 ")
+    await shown_in_shell(on, "overdue", "warn 1 overdue")
     await _ends_there(on)
     await on.night.shell("reconcile", "--overdue")
 
 
 async def _reconcile_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "overdue tasks", "1 ")
+    await shown_by_api(on, "overdue", "warn 1 overdue")
     await _ends_there(on)
     await on.night.api_run("/v1/tasks/reconcile", {"overdue": True})
 
@@ -249,14 +249,14 @@ async def _look_at_the_page(on: Trouble) -> None:
 
 
 async def _look_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "contradictions", "1 ")
+    await shown_in_shell(on, "contradicted", "warn 1 contradicted")
     (listed,) = await on.night.shell_json("tasks", "list", "--contradicted")
     assert listed["id"] == on.task
     assert "contradiction" in await on.night.shell("tasks", "explain", on.task)
 
 
 async def _look_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "contradictions", "1 ")
+    await shown_by_api(on, "contradicted", "warn 1 contradicted")
     (listed,) = (await on.night.api("GET", "/v1/tasks?contradicted=true"))["tasks"]
     explained = await on.night.api("GET", f"/v1/tasks/{listed['id']}/explain")
     assert any("contradiction" in each["summary"] for each in explained["timeline"])
