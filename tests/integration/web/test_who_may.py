@@ -63,7 +63,8 @@ class World:
             case "event" | "delivery":
                 return await self._told(number, kind)
             case "queued task":
-                return await self._task(state=TaskState.QUEUED, queued_until_ms=2**52)
+                now_ms = self.service.services.clock()
+                return await self._task(state=TaskState.QUEUED, queued_ms=now_ms, queued_until_ms=2**52)
             case _:
                 return await self._task()
 
