@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from receiver.web import bodies
-from receiver.web.endpoint import Endpoint
+from receiver.web.endpoint import TOKEN, Endpoint
 from receiver.web.routes import ROUTES
 from receiver.web.schemas.tasks import AnyQuery, NoBody, NoQuery
 from submitter.model import TaskState
@@ -176,7 +176,7 @@ async def test_a_query_that_is_not_understood_is_answered_400(service: Served, r
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.query is not NoQuery], ids=_name)
 async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(service: Served, route: Endpoint) -> None:
-    for name in route.query.model_fields:
+    for name in route.query.model_fields.keys() - {TOKEN}:  # what is no token is no key: 401, in its own tests
         needed = "".join(f"&{each}=x" for each, field in route.query.model_fields.items() if field.is_required())
         needed = needed.replace(f"&{name}=x", "")
         for value in BAD_VALUES[name]:
