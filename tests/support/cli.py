@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support import preloaded
+
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 TIMEOUT_S = 120
 OPERATOR = "operator-key-of-these-tests-0123456789"
@@ -86,7 +88,13 @@ class Cli:
         return replace(self, prefix=prefix)
 
     def run(self, *arguments: str, stdin: str | bytes = "") -> Ended:
+        """Run a command to its end; through another program it is the executable itself, else see `preloaded`."""
         content = stdin.encode() if isinstance(stdin, str) else stdin
+        if not self.prefix and not any(name.startswith("PYTHON") for name in self.environment):
+            forked = preloaded.run(
+                arguments, folder=self.folder, environment=self._environment(), stdin=content, timeout_s=TIMEOUT_S
+            )
+            return Ended(status=forked.status, out=forked.out.decode(), err=forked.err.decode())
         done = subprocess.run(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
