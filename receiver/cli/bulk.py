@@ -1,8 +1,9 @@
 """Acts on all that a filter finds: counted first, confirmed, done in a run of the service, and followed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -37,8 +38,11 @@ class Act:
     verb: str
     #: One of the things: `task`.
     what: str
+    #: The filter.
+    which: Mapping[str, Any]
     preview: Callable[[Client], Awaitable[RunPreview]]
-    start: Callable[[Client], Awaitable[Run]]
+    #: Called with the filter as it was previewed.
+    start: Callable[[Client, Mapping[str, Any]], Awaitable[Run]]
 
 
 def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -56,7 +60,14 @@ def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     for each in preview.sample:
         note(f"{each.id}: {each.note}")
     confirm(f"{act.verb} {counted(preview, act.what)}?", yes=yes)
-    run_to_end(act.start, act.what, as_json=as_json)
+    which = _as_previewed(act.which, preview)
+    run_to_end(lambda client: act.start(client, which), act.what, as_json=as_json)
+
+
+def _as_previewed(which: Mapping[str, Any], preview: RunPreview) -> dict[str, Any]:
+    """The filter without what came after the preview; what cannot be taken back is done with the previewed ids alone."""
+    found = {name: value for name, value in which.items() if name != "all"}
+    return {**found, "until": preview.until, **({"ids": preview.ids} if preview.ids else {})}
 
 
 async def _preview(client: Client, act: Act) -> RunPreview:
