@@ -65,7 +65,7 @@ def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _as_previewed(which: Mapping[str, Any], preview: RunPreview) -> dict[str, Any]:
-    """The filter without what came after the preview; what cannot be taken back is done with the previewed ids alone."""
+    """The filter without what came after the preview; a final act is done with the previewed ids alone."""
     found = {name: value for name, value in which.items() if name != "all"}
     return {**found, "until": preview.until, **({"ids": preview.ids} if preview.ids else {})}
 
