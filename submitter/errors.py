@@ -114,11 +114,16 @@ class ReceiverProblem:
 
 
 class ReceiverRefused(ClientError):
-    """The receiver, or the provider behind it, refused the request."""
+    """The receiver, or the provider behind it, refused the request.
 
-    def __init__(self, problem: ReceiverProblem) -> None:
+    `may_be_done`: it may have been carried out all the same, because an earlier try of it got no answer, or because the
+    receiver failed while it worked on it.
+    """
+
+    def __init__(self, problem: ReceiverProblem, *, may_be_done: bool = False) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail or 'no detail'}")
         self.problem = problem
+        self.may_be_done = may_be_done or problem.status == 500
 
 
 class CursorExpired(ClientError):

@@ -1,8 +1,9 @@
 """Acts on all that a filter finds: counted first, confirmed, done in a run of the service, and followed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -12,10 +13,19 @@ from receiver.cli.display.run_tables import counted, nothing_fits, preview_parts
 from receiver.cli.remote import with_client
 from submitter.api_runs import Run, RunPreview
 from submitter.client.client import Client
+from submitter.errors import ReceiverUnreachable
+
+#: By the state of a run that is left: what to do next.
+_LEFT = {
+    "running": "the run goes on in the service, as far as is known; stop it with whenfinal runs stop",
+    "stopped": "the items in work still come to their end; see whenfinal runs show",
+}
 
 READ_EVERY_S = 0.2  # how far a run is
 
 READ_EVERY_MOST_S = 2.0
+
+_SEE_LIST = "see whenfinal runs list"
 
 _SLOWER = 1.3  # each pause is longer than the one before, because most runs are short
 
@@ -28,8 +38,11 @@ class Act:
     verb: str
     #: One of the things: `task`.
     what: str
+    #: The filter.
+    which: Mapping[str, Any]
     preview: Callable[[Client], Awaitable[RunPreview]]
-    start: Callable[[Client], Awaitable[Run]]
+    #: Called with the filter as it was previewed.
+    start: Callable[[Client, Mapping[str, Any]], Awaitable[Run]]
 
 
 def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -47,7 +60,14 @@ def act_on_all(act: Act, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     for each in preview.sample:
         note(f"{each.id}: {each.note}")
     confirm(f"{act.verb} {counted(preview, act.what)}?", yes=yes)
-    run_to_end(act.start, act.what, as_json=as_json)
+    which = _as_previewed(act.which, preview)
+    run_to_end(lambda client: act.start(client, which), act.what, as_json=as_json)
+
+
+def _as_previewed(which: Mapping[str, Any], preview: RunPreview) -> dict[str, Any]:
+    """The filter without what came after the preview; a final act is done with the previewed ids alone."""
+    found = {name: value for name, value in which.items() if name != "all"}
+    return {**found, "until": preview.until, **({"ids": preview.ids} if preview.ids else {})}
 
 
 async def _preview(client: Client, act: Act) -> RunPreview:
@@ -72,8 +92,8 @@ def run_to_end(start: Callable[[Client], Awaitable[Run]], what: str, *, as_json:
     finally:
         if followed.run is not None:
             print_run(followed.run, what, as_json=as_json)
-            if followed.run.state == "stopped":
-                note(f"the items in work still come to their end; see whenfinal runs show {followed.run.id}")
+            if followed.run.state in _LEFT:
+                note(f"{_LEFT[followed.run.state]} {followed.run.id}")
     if followed.run is not None and not is_all_done(followed.run):
         raise typer.Exit(WRONG)
 
@@ -89,6 +109,14 @@ def print_run(run: Run, what: str, *, as_json: bool) -> None:
         show(*run_parts(run, what))
 
 
+async def _start(client: Client, start: Callable[[Client], Awaitable[Run]]) -> Run:
+    try:
+        return await start(client)
+    except ReceiverUnreachable:
+        note(f"it is not known whether a run was started; {_SEE_LIST}")
+        raise
+
+
 class Followed:
     """A run, as it was last read."""
 
@@ -96,14 +124,22 @@ class Followed:
         self.run: Run | None = None
 
     async def follow(self, client: Client, start: Callable[[Client], Awaitable[Run]]) -> Run:
-        """Start the run and return it when it has ended. One that is left early is stopped."""
-        self.run = await start(client)
+        """Start the run and return it when it has ended. One that is left early is stopped, also while it starts."""
+        starting = asyncio.create_task(_start(client, start))
         try:
+            self.run = await asyncio.shield(starting)
             return await self._until_end(client, self.run.id)
         except asyncio.CancelledError:
-            self.run = await client.runs.stop(self.run.id)
-            self.run = await self._until_end(client, self.run.id)
+            run = await self._started(starting)
+            self.run = await client.runs.stop(run.id)
+            self.run = await self._until_end(client, run.id)
             raise
+
+    async def _started(self, starting: asyncio.Task[Run]) -> Run:
+        if not starting.done():
+            note(f"waiting for the start of the run, to stop it; Ctrl-C again gives that up: then {_SEE_LIST}")
+        self.run = await starting
+        return self.run
 
     async def _until_end(self, client: Client, run_id: str) -> Run:
         pause_s = READ_EVERY_S

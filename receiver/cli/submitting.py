@@ -39,6 +39,8 @@ LEFT_TO_OTHERS = 2.0  # times as long as a batch took to be queued: a third of t
 
 LONGEST_LEFT_S = 1.0
 
+_FAILED = 500  # the first status by which the service says that it failed
+
 _KEY_REUSED = ":idempotency-key-reused"
 
 _STARTED = frozenset(TaskState) - {TaskState.REFUSED, TaskState.UNCERTAIN}
@@ -209,14 +211,19 @@ class SubmitRun:
             raise
 
     async def _answered(self, batch: Sequence[RequestLine]) -> list[LineResult]:
-        """Repeated under the same keys where no answer comes. Raise ReceiverRefused for all of it."""
+        """Repeated under the same keys where no answer comes. Raise ReceiverRefused where surely nothing was done."""
+        may_be_done = False
         for pause_s in (*REPEAT_PAUSES_S, None):
             try:
                 answer = await self.client.tasks.submit_many([_request(line) for line in batch])
-            except ReceiverUnreachable as error:
-                if pause_s is None or self._is_stopping:
-                    return [_unsure(line, error) for line in batch]
-                note(f"{error}; the lines {batch[0].number} to {batch[-1].number} are sent again under their keys")
+            except (ReceiverUnreachable, ReceiverRefused) as error:
+                may_be_done = may_be_done or isinstance(error, ReceiverUnreachable) or error.may_be_done
+                if not may_be_done:
+                    raise
+                why = words_of(error.problem) if isinstance(error, ReceiverRefused) else str(error)
+                if pause_s is None or self._is_stopping or _is_final(error):
+                    return [_unsure(line, why) for line in batch]
+                note(f"{why}; the lines {batch[0].number} to {batch[-1].number} are sent again under their keys")
                 await asyncio.sleep(pause_s)
             else:
                 by_place = {each.index: each for each in answer.outcomes}
@@ -232,6 +239,8 @@ class SubmitRun:
             return LineResult(number=line.number, task=task, replayed=outcome.replayed, secret=secret)
         if problem is None:
             return _unsure(line, "the answer has neither a task nor a problem")
+        if outcome.status >= _FAILED and problem.provider is None and problem.task is None:
+            return _unsure(line, words_of(_problem(problem)))
         refused = None if problem.task is None or problem.type.endswith(_KEY_REUSED) else await self._task(problem.task)
         return LineResult(
             number=line.number,
@@ -297,7 +306,12 @@ class SubmitRun:
             return None
 
 
-def _unsure(line: RequestLine, why: object) -> LineResult:
+def _is_final(error: ReceiverUnreachable | ReceiverRefused) -> bool:
+    """Whether the same request gets the same answer again."""
+    return isinstance(error, ReceiverRefused) and error.problem.status < _FAILED
+
+
+def _unsure(line: RequestLine, why: str) -> LineResult:
     hint = f"submit it again with the idempotency key {line.key}, and it is never paid twice"
     return LineResult(number=line.number, error=f"it is not known whether it was submitted, {why}; {hint}")
 

@@ -155,9 +155,11 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api_tasks.CanceledTask: {"task": RUNNING, "was_queued": False},
     api_tasks.Look: _LOOK,
     api_runs.RunPreview: {
-        "count": 213,
+        "count": 1,
         "has_more": False,
         "at_most": 500,
+        "until": "2026-09-21T14:19:30.000Z",
+        "ids": [TASK_ID],
         "sample": [{"id": TASK_ID, "note": "running at hiapi"}],
     },
     api_runs.Run: _RUN,

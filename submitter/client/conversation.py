@@ -135,13 +135,22 @@ Series = Generator[Step | Give[T], Any, None]
 
 def answered(call: Call[T]) -> Conversation[T]:
     """Return what a call came to, after a few tries. Raise a ClientError."""
+    may_be_done = False
     for pause_s in RETRY_PAUSES_S:
         reply: Reply | NoReply = yield Send(call)
         if not _should_retry(call, reply):
-            return _result(call, reply)
+            return _result(call, reply, may_be_done=may_be_done)
+        may_be_done = may_be_done or _may_be_done(reply)
         requested_s = None if isinstance(reply, NoReply) else read_retry_after_s(reply.headers.get("retry-after"))
         yield Pause(max(pause_s, min(requested_s or 0.0, RETRY_AFTER_CAP_S)))
-    return _result(call, (yield Send(call)))
+    return _result(call, (yield Send(call)), may_be_done=may_be_done)
+
+
+def _may_be_done(reply: Reply | NoReply) -> bool:
+    """Whether the receiver may have carried a request out, although this came of it."""
+    if isinstance(reply, NoReply):
+        return reply.was_sent
+    return read_problem(reply.status, reply.headers, reply.body) is None  # a proxy's
 
 
 def _should_retry(call: Call[Any], reply: Reply | NoReply) -> bool:
@@ -158,20 +167,20 @@ def _should_retry(call: Call[Any], reply: Reply | NoReply) -> bool:
     return not problem.type.startswith(_PROVIDER_REFUSED)
 
 
-def _result(call: Call[T], reply: Reply | NoReply) -> T:
+def _result(call: Call[T], reply: Reply | NoReply, *, may_be_done: bool) -> T:
     if isinstance(reply, NoReply):
         raise ReceiverUnreachable(f"no answer from the receiver: {reply.reason}")
     if not is_success(reply.status):
-        raise_refusal(reply)
+        raise_refusal(reply, may_be_done=may_be_done)
     return call.read(reply.body)
 
 
-def raise_refusal(reply: Reply) -> NoReturn:
+def raise_refusal(reply: Reply, *, may_be_done: bool = False) -> NoReturn:
     """Raise the ClientError of an answer that is no success."""
     problem = read_problem(reply.status, reply.headers, reply.body)
     if problem is None:
         raise ReceiverUnreachable(f"status {reply.status}, and not from the receiver")
-    raise error_of(problem)
+    raise error_of(problem, may_be_done=may_be_done)
 
 
 class Page(Protocol):

@@ -111,8 +111,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def error_of(problem: ReceiverProblem) -> ReceiverRefused | CursorExpired:
-    """Return the exception to raise for a problem."""
+def error_of(problem: ReceiverProblem, *, may_be_done: bool = False) -> ReceiverRefused | CursorExpired:
+    """Return the exception to raise for a problem. `may_be_done`: an earlier try may have been carried out."""
     if problem.type == _EXPIRED and problem.oldest_after is not None:
         return CursorExpired(problem.oldest_after)
-    return ReceiverRefused(problem)
+    return ReceiverRefused(problem, may_be_done=may_be_done)

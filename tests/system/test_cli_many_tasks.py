@@ -176,6 +176,34 @@ def test_a_filter_is_counted_first_and_confirmed(queued: tuple[Cli, list[str]]) 
     assert (nothing.status, nothing.out, nothing.err) == (0, "", "no task matches\n")
 
 
+def test_what_comes_after_the_count_is_left_alone(queued: tuple[Cli, list[str]]) -> None:
+    cli, (one, two, three) = queued
+    ours, theirs = os.openpty()
+    try:
+        with subprocess.Popen(
+            [WHENFINAL, "tasks", "cancel", "--state", "queued"],
+            cwd=cli.folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(cli.folder), **cli.environment},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as command:
+            assert command.stderr is not None
+            told = b""
+            while b"[y/N]" not in told:
+                part = os.read(command.stderr.fileno(), 4096)
+                assert part, told
+                told += part
+            (later,) = _submitted(cli, request_line())
+            os.write(ours, b"y\n")
+            out, err = command.communicate(timeout=TIMEOUT_S)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (command.returncode, b"done 3 of 3" in out) == (0, True), (told, out, err)
+    assert _states(cli, one, two, three, later) == ["canceled"] * 3 + ["queued"]
+
+
 def test_a_run_prints_what_became_of_each_and_fails_with_an_item(shell: Cli) -> None:
     stuck, _ = _submitted(shell, request_line(STUCK), request_line(LOST, provider="tokenbay"))
     ended = shell.run("tasks", "cancel", "--all", "--yes", "--json")

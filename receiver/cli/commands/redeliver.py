@@ -53,8 +53,9 @@ def _redeliver_all(filters: Mapping[str, Any], *, dry_run: bool, yes: bool, as_j
     act = Act(
         verb="Send again",
         what="delivery",
+        which=filters,
         preview=lambda client: client.runs.preview_redeliver(**filters),
-        start=lambda client: client.runs.redeliver(**filters),
+        start=lambda client, which: client.runs.redeliver(**which),
     )
     act_on_all(act, dry_run=dry_run, yes=yes, as_json=as_json)
 

@@ -95,8 +95,9 @@ def _refuse(names: Sequence[str], given: SettleOptions, *, as_json: bool) -> Non
         act = Act(
             verb="Settle as never created:",
             what="task",
+            which=chosen,
             preview=lambda client: client.runs.preview("settle", **chosen),
-            start=lambda client: client.runs.refuse_tasks(**chosen),
+            start=lambda client, which: client.runs.refuse_tasks(**which),
         )
         act_on_all(act, dry_run=given.dry_run, yes=given.yes, as_json=as_json)
         return

@@ -88,8 +88,9 @@ def cancel(names: MaybeTaskNames = None, *, given: BulkOptions, as_json: Json = 
     act = Act(
         verb="Cancel",
         what="task",
+        which=chosen,
         preview=lambda client: client.runs.preview("cancel", **chosen),
-        start=lambda client: client.runs.cancel_tasks(**chosen),
+        start=lambda client, which: client.runs.cancel_tasks(**which),
     )
     act_on_all(act, dry_run=given.dry_run, yes=given.yes, as_json=as_json)
 

@@ -22,7 +22,7 @@ from receiver.web.api.runs import run_view, sees_run
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.limits import check_account
 from receiver.web.problems import Kind, Problem, invalid, not_found
-from receiver.web.schemas.acts import RedeliverRequest, SettleTasksRequest, TaskActRequest
+from receiver.web.schemas.acts import FINAL_MOST, RedeliverRequest, SettleTasksRequest, TaskActRequest
 from receiver.web.schemas.tasks import NoQuery
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.delivery_search import delivery_search_values
@@ -33,8 +33,6 @@ from submitter.model import TaskState
 COUNTED_MOST = 1000
 
 SAMPLED = 10
-
-FINAL_MOST = 500  # tasks of one act that cannot be taken back: its run names each of them
 
 _KEY = re.compile("[!-~]{1,255}")
 
@@ -49,8 +47,12 @@ class Planned:
     condition: Mapping[str, Any]
     count: int
     has_more: bool
+    #: Only what was created by then.
+    until_ms: int
     #: How many one run works on; None for all.
     at_most: int | None = None
+    #: Where it works on so many: which.
+    ids: Sequence[str] = ()
     sample: Sequence[Sampled] = ()
 
     @property
@@ -70,6 +72,7 @@ async def reconcile_tasks(context: RequestContext[NoQuery, TaskActRequest]) -> J
             condition={"search": search_values(search)},
             count=number.number,
             has_more=number.has_more,
+            until_ms=_until_ms(context, search.until_ms),
             sample=_sampled(first.tasks),
         )
 
@@ -116,6 +119,7 @@ async def redeliver_of_tasks(context: RequestContext[NoQuery, TaskActRequest]) -
             condition={"search": search_values(search)},
             count=len(dead),
             has_more=tasks.next_cursor is not None,
+            until_ms=_until_ms(context, search.until_ms),
             sample=tuple(Sampled(id=each, note="dead") for each in dead[:SAMPLED]),
         )
 
@@ -128,8 +132,8 @@ async def redeliver(context: RequestContext[NoQuery, RedeliverRequest]) -> JsonA
     async def plan() -> Planned:
         body, services = context.body, context.services
         search = await kept_search(context, body.delivery_search(ids=body.ids))
-        now_ms = services.clock()
-        search = replace(search, until_ms=now_ms if search.until_ms is None else min(search.until_ms, now_ms))
+        until_ms = _until_ms(context, search.until_ms)
+        search = replace(search, until_ms=until_ms)
         if not body.state and not search.is_failing and not body.ids:
             search = replace(search, states=frozenset({DeliveryState.DEAD}))
         page = await services.store.delivery_search.page(search, limit=COUNTED_MOST)
@@ -138,6 +142,7 @@ async def redeliver(context: RequestContext[NoQuery, RedeliverRequest]) -> JsonA
             condition={"deliveries": delivery_search_values(search)},
             count=len(page.deliveries),
             has_more=page.next_cursor is not None,
+            until_ms=until_ms,
             sample=tuple(
                 Sampled(id=each.id, note=f"{each.event_type}, {each.state.value}") for each in page.deliveries[:SAMPLED]
             ),
@@ -146,13 +151,18 @@ async def redeliver(context: RequestContext[NoQuery, RedeliverRequest]) -> JsonA
     return await _act(context, plan)
 
 
+def _until_ms(context: RequestContext[NoQuery, Any], given_ms: int | None) -> int:
+    """The end of a filter, but no later than now."""
+    now_ms = context.services.clock()
+    return now_ms if given_ms is None else min(given_ms, now_ms)
+
+
 def _search(context: RequestContext[NoQuery, Any], states: frozenset[TaskState]) -> TaskSearch:
     """The tasks of the filter in these states, as of now. Raise a problem for a filter of other states only."""
     body: TaskActRequest = context.body
     now_ms = context.services.clock()
     search = replace(body.task_search(now_ms, ids=body.ids), limits=context.caller.limits)
-    until_ms = now_ms if search.until_ms is None else min(search.until_ms, now_ms)
-    within = narrowed(replace(search, until_ms=until_ms), states)
+    within = narrowed(replace(search, until_ms=_until_ms(context, search.until_ms)), states)
     if within is None:
         rule, accepted = "has no state in which this can be done", ", ".join(sorted(states))
         raise invalid(Kind.INVALID, Violation(field="state", rule=rule, accepted=accepted))
@@ -171,7 +181,9 @@ async def _plan_final(
         condition={"search": search_values(search), "tasks": [task.id for task in first]},
         count=number.number,
         has_more=number.has_more,
+        until_ms=_until_ms(context, search.until_ms),
         at_most=most,
+        ids=tuple(task.id for task in first),
         sample=_sampled(first),
     )
 
@@ -199,6 +211,8 @@ async def _plan_accept(context: RequestContext[NoQuery, SettleTasksRequest], loo
         condition={"accepted": clear},
         count=len(clear),
         has_more=False,
+        until_ms=_until_ms(context, search.until_ms),
+        ids=tuple(clear),
         sample=tuple(sample[:SAMPLED]),
     )
 
@@ -211,10 +225,7 @@ async def _act(context: RequestContext[NoQuery, Any], plan: Callable[[], Awaitab
     """Answer with a preview, or start a run. The same key and body lead to the same run, whatever is left to do."""
     if context.body.dry_run:
         planned = await plan()
-        preview = RunPreview(
-            count=planned.count, has_more=planned.has_more, at_most=planned.at_most, sample=tuple(planned.sample)
-        )
-        return JsonAnswer(body=preview)
+        return JsonAnswer(body=_preview(planned))
     nonce = _nonce(context)
     digest = hashlib.sha256(f"{context.request.url.path}\n{context.body.model_dump_json()}".encode()).hexdigest()
     earlier = await context.services.store.runs.run_of_nonce(nonce)
@@ -224,6 +235,18 @@ async def _act(context: RequestContext[NoQuery, Any], plan: Callable[[], Awaitab
     runs: OperatorRuns = context.request.state.runs
     run = await runs.start(draft)
     return _started(run, digest, replayed=run.id != draft.id)
+
+
+def _preview(planned: Planned) -> RunPreview:
+    values = {
+        "count": planned.count,
+        "has_more": planned.has_more,
+        "at_most": planned.at_most,
+        "until": planned.until_ms,
+        "ids": planned.ids,
+        "sample": planned.sample,
+    }
+    return RunPreview.model_validate(values)
 
 
 def _nonce(context: RequestContext[NoQuery, Any]) -> str:

@@ -47,6 +47,8 @@ _NO_KEY = {True: "Nothing was created. Send it again to try again.", False: "Not
 
 _WAIT_INSTEAD = "With `queue_for_s` over 0 it waits in the queue instead"
 
+_MEMBERS = {"Idempotency-Key": "idempotency_key"}
+
 NO_ROOM_RETRY_S = 60  # where only the end of a task makes room
 
 
@@ -214,7 +216,8 @@ def _invalid(place: int, violations: Sequence[Violation]) -> Problem:
 
 
 def _member(field: str) -> str:
-    return "" if field == "body" else f".{field}"
+    """What is a header of a single submit is a member of a task of a batch."""
+    return "" if field == "body" else f".{_MEMBERS.get(field, field)}"
 
 
 async def _outcome(

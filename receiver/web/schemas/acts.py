@@ -32,7 +32,11 @@ BATCH_MOST = 100
 
 RunId = Annotated[str, StringConstraints(pattern=r"^run_[0-9a-z]{1,40}$")]
 
+FINAL_MOST = 500  # tasks of one act that cannot be taken back: its preview and its run name each of them
+
 _IDS = (Field(strict=False, max_length=IDS_MOST), at_most(IDS_MOST))
+
+_TASK_IDS = (Field(strict=False, max_length=FINAL_MOST), at_most(FINAL_MOST))
 
 
 def _check_reach(values: Iterable[object], *, is_all: bool, dry_run: bool) -> None:
@@ -47,13 +51,14 @@ def _check_reach(values: Iterable[object], *, is_all: bool, dry_run: bool) -> No
 class TaskActRequest(TaskConditions, RequestBody):
     """The filters of `listTasks`, and `ids` of ours; all conditions must hold.
 
-    Without any condition `all` must be true. `dry_run` counts and changes nothing.
+    Without any condition `all` must be true. `dry_run` counts and changes nothing; the start that follows it takes its
+    `until` and `ids`.
     """
 
     older_than_s: int | None = Field(default=None, ge=0, le=LONGEST_AGE_S)
     overdue: bool = False
     contradicted: bool = False
-    ids: Annotated[tuple[OurTaskId, ...], *_IDS] = ()
+    ids: Annotated[tuple[OurTaskId, ...], *_TASK_IDS] = ()
     all: bool = False
     dry_run: bool = False
 
@@ -89,7 +94,8 @@ class SettleTasksRequest(TaskActRequest):
 class RedeliverRequest(DeliveryConditions, RequestBody):
     """The filters of `listDeliveries`, and `ids`; all conditions must hold. Without a `state` only dead letters.
 
-    Without any condition `all` must be true. `dry_run` counts and changes nothing.
+    Without any condition `all` must be true. `dry_run` counts and changes nothing; the start that follows it takes its
+    `until`.
     """
 
     failing: bool = False

@@ -71,13 +71,16 @@ def redeliver(*, run_key: str | None = None, **which: Unpack[DeliveriesToActOn])
 
 
 def preview(act: Act, /, **which: Unpack[TasksToActOn]) -> Call[RunPreview]:
-    """Return what an act on tasks would work on now; `settle` as it is for refused submits."""
+    """Return what an act on tasks would work on now; `settle` as it is for refused submits.
+
+    Its `until` and `ids`, given to the act in place of `all`, leave alone what came after the preview.
+    """
     way = {"refused": True} if act == "settle" else {}
     return _previewed("tasks", act, {**_task_body(which), **way})
 
 
 def preview_redeliver(**which: Unpack[DeliveriesToActOn]) -> Call[RunPreview]:
-    """Return which deliveries would be sent again now."""
+    """Return which deliveries would be sent again now. Its `until`, given to `redeliver`, leaves alone later ones."""
     return _previewed("deliveries", "redeliver", _as_body(which))
 
 

@@ -13,6 +13,7 @@ from receiver.store.ids import id_maker
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter import api_runs
 from submitter.model import TaskId, TaskState
+from submitter.timestamps import rfc3339
 from tests.support.builders import SECRET, a_report
 from tests.support.delivery_fixtures import finish, lease
 from tests.support.service import Served, is_problem, served, served_with_simulator
@@ -51,6 +52,12 @@ async def _run(service: Served, path: str, body: dict[str, Any], **headers: str)
                 return run
 
 
+async def _until(service: Served, at_ms: int) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while service.services.clock() < at_ms:
+            await asyncio.sleep(0.001)
+
+
 def _preview(reply: httpx.Response) -> api_runs.RunPreview:
     assert reply.status_code == 200, reply.text
     return api_runs.RunPreview.model_validate(reply.json())
@@ -82,6 +89,32 @@ async def test_uncertain_tasks_are_settled_as_refused_and_others_are_left(servic
     run = await _run(service, "/v1/tasks/settle", {"refused": True, "label": ["film=0"]})
     assert (run.kind, run.state, run.expected, run.done, run.actor) == ("refuse-tasks", "finished", 1, 1, "key operate")
     assert await _states(service, first, second, running) == ["refused", "uncertain", "running"]
+
+
+async def test_a_start_with_the_end_and_the_ids_of_its_preview_takes_no_other(service: Served) -> None:
+    first = await _has(service, 0, TaskState.UNCERTAIN)
+    preview = _preview(await service.post("/v1/tasks/settle", {"refused": True, "all": True, "dry_run": True}))
+    assert preview.ids == (first,)
+    doubtful = await _has(service, 1, TaskState.UNCERTAIN)  # created before, and in this state since
+    later = await _has(service, 2, TaskState.UNCERTAIN, created_ms=service.services.clock() + 2)
+    await _until(service, service.services.clock() + 3)
+    body = {"refused": True, "until": preview.until}
+    again = _preview(await service.post("/v1/tasks/settle", {**body, "dry_run": True}))
+    assert (again.until, set(again.ids)) == (preview.until, {first, doubtful})
+    run = await _run(service, "/v1/tasks/settle", {**body, "ids": preview.ids})
+    assert (run.expected, run.done) == (1, 1)
+    assert await _states(service, first, doubtful, later) == ["refused", "uncertain", "uncertain"]
+
+
+async def test_the_preview_of_what_can_be_done_again_names_its_end_only(service: Served) -> None:
+    await _has(service, 0)
+    until = "2026-01-01T00:00:00.000Z"
+    for path in ("tasks/reconcile", "tasks/redeliver", "deliveries/redeliver"):
+        preview = _preview(await service.post(f"/v1/{path}", {"until": until, "dry_run": True}))
+        assert (preview.until, preview.ids) == (until, ())
+        before = rfc3339(service.services.clock())
+        now = _preview(await service.post(f"/v1/{path}", {"all": True, "dry_run": True}))
+        assert str(before) <= now.until <= str(rfc3339(service.services.clock()))
 
 
 async def test_queued_tasks_are_canceled_by_their_ids(service: Served) -> None:
@@ -184,7 +217,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("tasks/cancel", {"state": ["succeeded"]}, "state"),
     ("tasks/cancel", {"state": ["done"]}, "state.0"),
     ("tasks/cancel", {"state": "running"}, "state"),
-    ("tasks/cancel", {"ids": ["tsk_1"] * 101}, "ids"),
+    ("tasks/cancel", {"ids": ["tsk_1"] * 501}, "ids"),
+    ("deliveries/redeliver", {"ids": ["dlv_1"] * 101}, "ids"),
     ("tasks/cancel", {"ids": ["p1"]}, "ids.0"),
     ("tasks/cancel", {"overdue": "true"}, "overdue"),
     ("tasks/cancel", {"all": True, "refused": True}, "refused"),

@@ -169,6 +169,16 @@ async def test_a_batch_that_cannot_be_taken_submits_nothing(scene: Scene, body: 
     assert (await service.get("/v1/tasks")).json()["tasks"] == []
 
 
+@pytest.mark.parametrize("key", ["k" * 256, "a b", ""])
+async def test_a_key_that_is_none_is_named_as_the_member_of_its_task(service: Served, key: str) -> None:
+    outcomes = _answer(
+        await service.post(BATCH, {"tasks": [ORDER, {**ORDER, "idempotency_key": key}], "dry_run": True})
+    )
+    assert outcomes[0].problem is None
+    assert outcomes[1].problem is not None
+    assert [error.field for error in outcomes[1].problem.errors] == ["tasks[1].idempotency_key"]
+
+
 async def test_a_key_for_the_whole_batch_is_refused(service: Served) -> None:
     reply = await service.post(BATCH, {"tasks": [ORDER]}, headers={"Idempotency-Key": "a"})
     assert is_problem(reply, 400)["errors"][0]["field"] == "Idempotency-Key"
