@@ -1,6 +1,7 @@
 """What a client does after each answer, without a socket: tries again, pauses, reads on, or raises."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from submitter.client.calls import events, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, runs, subscriptions, tasks
 from submitter.client.conversation import (
     RETRY_AFTER_CAP_S,
     RETRY_PAUSES_S,
@@ -220,6 +221,15 @@ def test_a_change_says_null_where_none_is_given() -> None:
 
 def test_a_part_of_a_path_cannot_leave_its_place() -> None:
     assert tasks.get_task("../events?x=1#y").path == "v1/tasks/..%2Fevents%3Fx%3D1%23y"
+
+
+@pytest.mark.parametrize("wrong", ["", ".", ".."])
+@pytest.mark.parametrize(
+    "make", [tasks.get_task, tasks.reconcile_task, keys.revoke, subscriptions.delete, runs.stop, deliveries.redeliver]
+)
+def test_what_would_make_the_path_of_something_else_is_refused_in_words(make: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"not an id or a name: '{re.escape(wrong)}'"):
+        make(wrong)
 
 
 def test_a_call_shows_no_header() -> None:
