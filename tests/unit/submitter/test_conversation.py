@@ -90,13 +90,15 @@ def test_a_read_is_tried_again_after_each_pause(lost: Reply | NoReply) -> None:
     assert len(set(map(id, played.sent))) == 1
 
 
-@pytest.mark.parametrize("lost", [LOST, PROXY, _problem(503, "stopping")])
+@pytest.mark.parametrize("lost", [LOST, PROXY, _problem(503, "stopping"), _problem(503, "unavailable")])
 def test_what_must_not_be_repeated_is_sent_once_when_it_may_have_been_carried_out(lost: Reply | NoReply) -> None:
     with pytest.raises((ReceiverUnreachable, ReceiverRefused)):
         _play(answered(subscriptions.create("https://hooks.example")), [lost])
+    with pytest.raises((ReceiverUnreachable, ReceiverRefused)):
+        _play(answered(subscriptions.rotate_secret("sub_1")), [lost])
 
 
-@pytest.mark.parametrize("nothing", [NOT_SENT, _problem(503, "unavailable"), _problem(503, "bodies-full")])
+@pytest.mark.parametrize("nothing", [NOT_SENT, _problem(503, "streams-full"), _problem(503, "bodies-full")])
 def test_what_must_not_be_repeated_is_sent_again_when_surely_nothing_was_carried_out(nothing: Reply | NoReply) -> None:
     played = _play(answered(subscriptions.delete("sub_1")), [nothing, nothing, Reply(status=204, headers={})])
     assert (played.result, len(played.sent)) == (None, 3)
@@ -115,9 +117,10 @@ def test_tries_end_and_the_last_answer_counts() -> None:
         _play(answered(tasks.get_task("tsk_1")), [LOST, LOST, LOST, PROXY])
 
 
-def test_a_submit_is_repeated_under_one_key_with_one_body() -> None:
+@pytest.mark.parametrize("lost", [LOST, _problem(503, "unavailable")])
+def test_a_submit_is_repeated_under_one_key_with_one_body(lost: Reply | NoReply) -> None:
     request = tasks.submit(provider="hiapi", video=Video(model="m", prompt="p"), labels={"film": "1"}, priority=None)
-    played = _play(request, [LOST, ENDED])
+    played = _play(request, [lost, ENDED])
     first, second = played.sent
     assert first == second
     assert first.headers == (("Idempotency-Key", "a-new-key"),)
