@@ -49,6 +49,7 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
+        defer_build=True,  # most programs use a few of the models
         from_attributes=True,
         populate_by_name=True,
         alias_generator=AliasGenerator(validation_alias=_value_name),

@@ -47,7 +47,7 @@ def at_most(count: int) -> BeforeValidator:
 class CheckedRequest(BaseModel):
     """Base of the models of untrusted JSON: no conversion, no unknown member, and few errors at most."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,11 +13,10 @@ import httpx
 from starlette.types import ASGIApp
 
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, working
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import StoreError
-from receiver.web.app import build_app
+from receiver.web.application import NO_PAGES, make_application
 from receiver.web.auth import CALLER, COMMAND_LINE
 from receiver.web.streaming import EndedEarly
 
@@ -156,11 +155,13 @@ async def inside(settings: Settings, *, creating: bool, polling: bool) -> AsyncI
     async def opened() -> AsyncIterator[Services]:
         async with open_services(settings, migrating=creating) as services, AsyncExitStack() as stack:
             if polling:
+                from receiver.runtime.background import commit_listener, working  # most commands do without a scheduler
+
                 await stack.enter_async_context(commit_listener(services))
                 await stack.enter_async_context(working(services))
             yield services
 
-    app = build_app(opened, has_dashboard=False, is_served=False)
+    app = make_application(opened, pages=NO_PAGES, takes_on_runs=False)
     async with app.router.lifespan_context(app) as state:
         transport = InsideTransport(app=app, state=dict(state or {}))
         app.state.on_store_error = transport.store_errors.append

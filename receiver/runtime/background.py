@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from receiver.config.errors import ConfigError
 from receiver.runtime.clock_repair import ClockRepair
@@ -119,16 +119,3 @@ async def commit_listener(services: Services) -> AsyncIterator[None]:
     finally:
         listening.cancel()
         await asyncio.wait([listening])
-
-
-@asynccontextmanager
-async def keys_read(services: Services) -> AsyncIterator[None]:
-    """Read again and again which API keys work; on leaving, store when they were used."""
-    running = asyncio.create_task(services.keyring.run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-        with suppress(StoreError):
-            await services.keyring.store_uses()

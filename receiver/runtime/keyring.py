@@ -6,7 +6,8 @@ known here is looked up at once, so a new one works everywhere; callers with wro
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -111,3 +112,16 @@ class Keyring:
         self._used_ms = {
             key_id: at_ms for key_id, at_ms in self._used_ms.items() if at_ms > self._stored_ms.get(key_id, 0)
         }
+
+
+@asynccontextmanager
+async def keys_read(keyring: Keyring) -> AsyncIterator[None]:
+    """Read again and again which API keys work; on leaving, store when they were used."""
+    running = asyncio.create_task(keyring.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        with suppress(StoreError):
+            await keyring.store_uses()

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.config.api_keys import Scope
-from receiver.runtime.background import keys_read
+from receiver.runtime.keyring import keys_read
 from receiver.runtime.services import Services
 from receiver.web.auth import caller_of, check_scope, check_unlimited, token_of
 from receiver.web.endpoint import RequestContext
@@ -65,7 +65,7 @@ async def serving_metrics(listener: socket.socket, services: Services) -> AsyncI
     )
     server = Unsignalled(server_config(app), state={"services": services})
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    async with keys_read(services):
+    async with keys_read(services.keyring):
         try:
             yield
         finally:

@@ -198,6 +198,7 @@ class Runs(Resource):
     accept_candidates = Answer(runs.accept_candidates)
     reconcile_tasks = Answer(runs.reconcile_tasks)
     look_at_tasks = Answer(runs.look_at_tasks)
+    redeliver_of_tasks = Answer(runs.redeliver_of_tasks)
     redeliver = Answer(runs.redeliver)
     preview = Answer(runs.preview)
     preview_redeliver = Answer(runs.preview_redeliver)
@@ -236,6 +237,7 @@ class Client(Resource, Webhooks):
     models = Answer(operations.list_models)
     counts = Answer(operations.counts)
     checks = Answer(operations.checks)
+    audit = Answer(operations.list_audit)
 
     def __init__(
         self,

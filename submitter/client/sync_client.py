@@ -182,6 +182,7 @@ class Runs(Resource):
     accept_candidates = Answer(runs.accept_candidates)
     reconcile_tasks = Answer(runs.reconcile_tasks)
     look_at_tasks = Answer(runs.look_at_tasks)
+    redeliver_of_tasks = Answer(runs.redeliver_of_tasks)
     redeliver = Answer(runs.redeliver)
     preview = Answer(runs.preview)
     preview_redeliver = Answer(runs.preview_redeliver)
@@ -220,6 +221,7 @@ class SyncClient(Resource, Webhooks):
     models = Answer(operations.list_models)
     counts = Answer(operations.counts)
     checks = Answer(operations.checks)
+    audit = Answer(operations.list_audit)
 
     def __init__(
         self,

@@ -76,13 +76,13 @@ async def _resume_the_denied_at_the_page(on: Trouble) -> None:
 
 
 async def _resume_the_denied_in_the_shell(on: Trouble) -> None:
-    await shown_in_shell(on, "dashscope", "denied")
+    await shown_in_shell(on, "dashscope", "warn its last answers")
     await _puts_the_key_right(on)
     assert "polls" in await on.night.shell("providers", "resume", "dashscope")
 
 
 async def _resume_the_denied_over_the_api(on: Trouble) -> None:
-    await shown_by_api(on, "dashscope", "denied")
+    await shown_by_api(on, "dashscope", "warn its last answers")
     await _puts_the_key_right(on)
     resumed = await on.night.api("POST", "/v1/providers/dashscope/resume")
     assert resumed["ended"]
@@ -195,7 +195,7 @@ async def _redeliver_in_the_shell(on: Trouble) -> None:
 async def _redeliver_over_the_api(on: Trouble) -> None:
     await shown_by_api(on, "notify", "warn dead letters at hosts of notify: 1")
     await _repairs(on)
-    await on.night.api_run("/v1/deliveries/redeliver", {"state": "dead"})
+    await on.night.api_run("/v1/deliveries/redeliver", {"state": ["dead"]})
 
 
 # An overdue task: polled now, and it ends.

@@ -141,7 +141,7 @@ Label = Annotated[str, StringConstraints(pattern=r"^[^=]{1,64}=[\s\S]{0,256}$")]
 class Query(BaseModel):
     """Base of the query parameters: no unknown name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class NoQuery(Query):
@@ -151,7 +151,7 @@ class NoQuery(Query):
 class AnyQuery(BaseModel):
     """Whatever it says, the answer is the same."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class TaskQuery(Query):

@@ -1,9 +1,10 @@
 """See and repair the service itself: its providers, their models, its counts and checks."""
 
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from submitter.api_operations import Health, ProviderStatuses, ProviderWithDurations, Readiness, ResumedProvider
-from submitter.api_service import ChecksAnswer, Counts, ModelsAnswer
+from submitter.api_service import AuditPage, ChecksAnswer, Counts, ModelsAnswer
 from submitter.client.conversation import Call
 from submitter.client.requests import api_path, get, post
 
@@ -53,3 +54,20 @@ def counts() -> Call[Counts]:
 def checks(*, network: bool = False) -> Call[ChecksAnswer]:
     """Return what `whenfinal doctor` checks on the server; `network` also sends a request to each provider."""
     return replace(get(api_path("checks"), ChecksAnswer, {"network": network or None}), extra_wait_s=CHECKS_WAIT_S)
+
+
+class AuditFilters(TypedDict, total=False):
+    """All conditions must hold. Times are RFC 3339."""
+
+    actor: str
+    action: str
+    task: str
+    since: str
+    until: str
+    limit: int
+    cursor: str
+
+
+def list_audit(**which: Unpack[AuditFilters]) -> Call[AuditPage]:
+    """Return a page of who did what, the newest first. The next page begins at `next_cursor`."""
+    return get(api_path("audit"), AuditPage, dict(which))

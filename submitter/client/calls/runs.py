@@ -29,7 +29,7 @@ class DeliveriesToActOn(DeliveryFilters, total=False):
     all: bool
 
 
-Act = Literal["cancel", "settle", "reconcile", "look"]
+Act = Literal["cancel", "settle", "reconcile", "look", "redeliver"]
 
 #: Conditions that may have several values, and are a list in a body.
 _LISTS = frozenset({"state", "label", "ended_by", "error", "ids"})
@@ -58,6 +58,11 @@ def reconcile_tasks(*, run_key: str | None = None, **which: Unpack[TasksToActOn]
 def look_at_tasks(*, run_key: str | None = None, **which: Unpack[TasksToActOn]) -> Conversation[Run]:
     """Start to compare lost submits with their providers' lists; the notes of the run have what was found."""
     return _started("tasks", "look", _task_body(which), run_key)
+
+
+def redeliver_of_tasks(*, run_key: str | None = None, **which: Unpack[TasksToActOn]) -> Conversation[Run]:
+    """Start to send the dead letters of tasks again. The same `run_key` starts it once."""
+    return _started("tasks", "redeliver", _task_body(which), run_key)
 
 
 def redeliver(*, run_key: str | None = None, **which: Unpack[DeliveriesToActOn]) -> Conversation[Run]:

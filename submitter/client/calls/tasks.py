@@ -63,7 +63,7 @@ def submit(*, wait_s: float | None = None, **request: Unpack[TaskRequest]) -> Co
     outcome is unknown: submit again with the same `idempotency_key`, and it is not paid for twice.
     """
     began_s: float = yield Now()
-    key: str = request.get("idempotency_key") or (yield NewKey())
+    key = yield from _key_of(request)
     task = yield from answered(_submit_call(request, key, slice_s(wait_s or 0)))
     now_s: float = yield Now()
     left_s = began_s + (wait_s or 0) - now_s
@@ -85,11 +85,20 @@ def submit_many(requests: Sequence[TaskRequest], /, *, dry_run: bool = False) ->
     """
     bodies: list[dict[str, object]] = []
     for request in requests:
-        key: str = request.get("idempotency_key") or (yield NewKey())
+        key = yield from _key_of(request)
         bodies.append({**as_object(request), "idempotency_key": key})
     body = {"tasks": bodies, **({"dry_run": True} if dry_run else {})}
     call = post(api_path("tasks", "batch"), BatchAnswer, body, may_be_repeated=True)
     return (yield from answered(replace(call, extra_wait_s=BATCH_WAIT_S * len(bodies))))
+
+
+def _key_of(request: TaskRequest) -> Conversation[str]:
+    """The given key as it is, so that a bad one is refused; a new one where none is given."""
+    given = request.get("idempotency_key")
+    if given is not None:
+        return given
+    made: str = yield NewKey()
+    return made
 
 
 def _submit_call(request: TaskRequest, key: str, wait_s: int) -> Call[SubmittedTask]:

@@ -52,8 +52,8 @@ TABLES: dict[str, tuple[Iterable[object], list[str], list[str]]] = {
     ),
     "keys": (
         [keys_table(_example(api_keys.KeysPage).keys, NOW_MS)],
-        ["key_01m7yrqm47904bn5a9g1vxy29m", "render-farm", "works", "read submit"],
-        ["providers", "created"],
+        ["render-farm", "works", "read, submit", "team=films"],
+        ["key_01m7yrqm47904bn5a9g1vxy29m", "created"],
     ),
     "counts": (
         [*counts_parts(_example(api_service.Counts), NOW_MS)],
