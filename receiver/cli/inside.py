@@ -18,6 +18,7 @@ from receiver.runtime.wiring import open_services
 from receiver.store.errors import StoreError
 from receiver.web.application import NO_PAGES, make_application
 from receiver.web.auth import CALLER, COMMAND_LINE
+from receiver.web.streaming import EndedEarly
 
 #: The host of the addresses that the client makes; nothing is sent there.
 URL = "http://whenfinal"
@@ -44,7 +45,11 @@ class InsideTransport(httpx.AsyncBaseTransport):
         exchange = _Exchange(body=body)
         working = asyncio.create_task(self._answer(self._scope(request), exchange))
         working.add_done_callback(lambda _: exchange.messages.put_nowait(None))
-        start = await exchange.messages.get()
+        try:
+            start = await exchange.messages.get()
+        except asyncio.CancelledError:
+            await _ended(working, exchange)
+            raise
         if self.store_errors:
             await _ended(working, exchange)
             raise self.store_errors.pop()
@@ -104,7 +109,7 @@ class _Body(httpx.AsyncByteStream):
         while True:
             message = await self._exchange.messages.get()
             if message is None:
-                await self._working
+                await _whole(self._working)
                 return
             if message["type"] == "http.response.body":
                 yield message.get("body", b"")
@@ -115,10 +120,28 @@ class _Body(httpx.AsyncByteStream):
         await _ended(self._working, self._exchange)
 
 
+async def _whole(working: asyncio.Task[None]) -> None:
+    """Raise RemoteProtocolError for an answer that broke off, as over a connection."""
+    try:
+        await working
+    except EndedEarly as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+
+
 async def _ended(working: asyncio.Task[None], exchange: _Exchange) -> None:
-    """The application notices that the reader has gone, and comes to its end."""
+    """The application notices that the reader has gone, and comes to its end before this is cancelled.
+
+    The ledger is closed then, and what a request has done at a provider must be in it.
+    """
     exchange.is_left.set()
-    await asyncio.wait([working])
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 @asynccontextmanager

@@ -384,7 +384,7 @@ class ShellSettings(Section):
         unit="URL",
         what="The running service that commands such as `whenfinal tasks list` work at; `--url` wins. Unset: the "
         "ledger of these settings.",
-        danger="The key goes there. By plain http it can be read on the way.",
+        danger="The key goes there; to a URL of `.env`, one of `.env` alone. By plain http it can be read on the way.",
     )
     api_key: HeaderText | None = setting(
         "WHENFINAL_API_KEY",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DOTENV = Path(".env")
 
+_URL, _KEY = "WHENFINAL_URL", "WHENFINAL_API_KEY"
+
 
 def read_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV
@@ -26,14 +28,23 @@ def read_variables(
     Return the variables and what is wrong with the file. `environ` None means the real one, `dotenv` None no file.
     Raise ConfigError for a file that cannot be read as a whole.
     """
+    given = _given(environ)
+    written, unread = _written(dotenv)
+    return {**written, **given}, unread
+
+
+def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
     real = os.environ if environ is None else environ
-    given = {name: text for name, text in real.items() if text.strip()}
+    return {name: text for name, text in real.items() if text.strip()}
+
+
+def _written(dotenv: Path | None) -> "tuple[Mapping[str, str], tuple[SettingProblem, ...]]":
     if dotenv is None or not os.path.lexists(dotenv):
-        return given, ()
+        return {}, ()
     from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - not needed without such a file, and listings start quickly
 
     written, unread = read_env_file(dotenv)
-    return {**written, **given}, unread
+    return {name: text for name, text in written.items() if text.strip()}, unread
 
 
 def load_settings(
@@ -57,12 +68,22 @@ def load_settings(
 
 
 def load_shell_settings(url: str | None) -> "ShellSettings":
-    """Where a command works; `url` wins over the variable. Raise ConfigError that names every problem."""
+    """Where a command works; `url` wins over the variable. Raise ConfigError that names every problem.
+
+    A URL of `.env` is used with a key of `.env` alone: in a folder of somebody else it may lead anywhere.
+    """
     from receiver.config.sections import ShellSettings  # noqa: PLC0415 - as above
     from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - as above
 
-    variables, unread = read_variables()
-    read = read_shell_settings(variables if url is None else {**variables, "WHENFINAL_URL": url})
+    given = _given(None) if url is None else {**_given(None), _URL: url}
+    written, unread = _written(DOTENV)
+    variables = {**written, **given}
+    if _URL in written and _URL not in given:
+        if _KEY in given and _KEY not in written:
+            problem = f"{_URL}: it stands in .env, and {_KEY} does not, so the key is not sent there"
+            raise ConfigError(problem, hint=f"name the service with --url or export {_URL}, or write its key to .env")
+        variables = {**given, **written}
+    read = read_shell_settings(variables)
     if isinstance(read, ShellSettings) and (read.url is None or not unread):
         return read
     raise config_error((*unread, *(() if isinstance(read, ShellSettings) else read)))

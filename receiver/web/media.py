@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from receiver.tasks.file_requests import FileRequests
 from receiver.tasks.media import AT_ONCE, WHOLE_S, Media, NoMedia, open_media
 from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
-from receiver.web.streaming import Disconnect
+from receiver.web.streaming import Disconnect, EndedEarly
 from submitter.errors import AddressForbidden, TransportError
 from submitter.model import Output
 
@@ -78,7 +78,7 @@ class MediaStream(Response):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (NoMedia, TransportError, TimeoutError) as error:
             if has_begun:
-                raise ConnectionError("the file ended early") from error  # the server can only close the connection
+                raise EndedEarly("the file ended early") from error
             problem = Problem(Kind.OTHER, _words(error), status=502)
             await self._to_answer(scope, problem)(scope, receive, send)
 

@@ -12,6 +12,10 @@ from receiver.events.follower import Follower
 from receiver.events.model import sse
 
 
+class EndedEarly(ConnectionError):
+    """What is handed on broke off when its answer had begun; the server can only close the connection."""
+
+
 class Disconnect:
     """Ends the block of `watched` early and without an error. It may be triggered more than once, at any time."""
 

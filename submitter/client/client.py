@@ -182,7 +182,7 @@ class Results(Resource):
         a task without that file, ReceiverUnreachable when it breaks off again and again, and OSError of the disk.
         """
         with await to_thread(PartFile, place, f"{quote(task_id, safe='')}-{number}") as part:
-            async with aclosing(self.pieces(task_id, number=number, start=part.size)) as pieces:
+            async with aclosing(self.pieces(task_id, number=number, start=part.size, known=part.known)) as pieces:
                 async for piece in pieces:
                     await to_thread(part.write, piece)
                     if on_bytes is not None:

@@ -26,7 +26,8 @@ RETRYABLE = frozenset({502, 503, 504})
 _PROVIDER_REFUSED = "urn:whenfinal:problem:provider-"
 
 #: Problems by which the receiver says that nothing was changed, so that even what must not be repeated can be sent.
-_NOTHING_DONE = frozenset(f"urn:whenfinal:problem:{kind}" for kind in ("unavailable", "streams-full", "bodies-full"))
+#: `unavailable` is none of them, because the ledger may have failed after the change was stored.
+_NOTHING_DONE = frozenset(f"urn:whenfinal:problem:{kind}" for kind in ("streams-full", "bodies-full"))
 
 NO_MOVE = "the answer cannot be read: its cursor does not move"
 

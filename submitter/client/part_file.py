@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from submitter.client.calls.results import Piece
+from submitter.client.calls.results import OVERLAP, Piece
 
 #: Called with the bytes that are there and the size of the whole file, None where that is not known.
 OnBytes = Callable[[int, int | None], None]
@@ -29,7 +29,10 @@ class PartFile:
             self._place / f"{fallback}.part" if self._is_folder else self._place.with_name(f"{self._place.name}.part")
         )
         self._part = part
-        self._file: BinaryIO = part.open("ab")
+        self._file: BinaryIO = part.open("a+b")
+        self._file.seek(max(0, self.size - OVERLAP))
+        #: The last bytes that were there when it was opened.
+        self.known = self._file.read()
 
     def __enter__(self) -> Self:
         return self

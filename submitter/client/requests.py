@@ -66,8 +66,15 @@ def post(path: str, model: type[M], body: object = None, *, may_be_repeated: boo
 
 
 def api_path(*parts: str | int) -> str:
-    """A path of the API. No character of a part can leave its place."""
-    return "/".join(("v1", *(quote(str(part), safe="") for part in parts)))
+    """A path of the API. No character of a part can leave its place.
+
+    Raise ValueError for a part that is empty or consists of dots: with it, the path would be that of something else.
+    """
+    texts = [str(part) for part in parts]
+    wrong = next((text for text in texts if text in {"", ".", ".."}), None)
+    if wrong is not None:
+        raise ValueError(f"not an id or a name: {wrong!r}; accepted: any other text than '', '.' and '..'")
+    return "/".join(("v1", *(quote(text, safe="") for text in texts)))
 
 
 def as_params(given: Mapping[str, object]) -> Headers:

@@ -166,7 +166,7 @@ class Results(Resource):
         a task without that file, ReceiverUnreachable when it breaks off again and again, and OSError of the disk.
         """
         with PartFile(place, f"{quote(task_id, safe='')}-{number}") as part:
-            with closing(self.pieces(task_id, number=number, start=part.size)) as pieces:
+            with closing(self.pieces(task_id, number=number, start=part.size, known=part.known)) as pieces:
                 for piece in pieces:
                     part.write(piece)
                     if on_bytes is not None:

@@ -93,6 +93,30 @@ def test_a_url_that_is_none_or_without_a_key_is_a_matter_of_the_settings(
     assert OPERATOR not in ended.err
 
 
+@pytest.mark.parametrize("words", [("tasks", "list"), ("events",), ("runs", "list")], ids=" ".join)
+def test_a_url_of_the_folder_gets_no_key_of_the_environment(tmp_path: Path, url: str, words: tuple[str, ...]) -> None:
+    (tmp_path / ".env").write_text(f"WHENFINAL_URL={url}\n")
+    ended = Cli(folder=tmp_path, environment={"WHENFINAL_API_KEY": OPERATOR}).run(*words)
+    assert _is_one_line(ended, 2), ended
+    assert "--url" in ended.err
+    assert "WHENFINAL_URL" in ended.err
+    assert OPERATOR not in ended.err
+
+
+def test_a_url_of_the_folder_goes_with_the_key_of_the_folder_and_a_named_one_with_any(tmp_path: Path, url: str) -> None:
+    wrong = {"WHENFINAL_API_KEY": "a-key-that-nobody-has-0123456789"}
+    (tmp_path / ".env").write_text(f"WHENFINAL_URL={url}\nWHENFINAL_API_KEY={OPERATOR}\n")
+    assert Cli(folder=tmp_path, environment=wrong).run("runs", "list").status == 0
+    (tmp_path / ".env").write_text(f"WHENFINAL_URL={url}\nWHENFINAL_API_KEY=\n")
+    assert Cli(folder=tmp_path, environment=wrong).run("runs", "list").status == 2  # a blank one is none
+    (tmp_path / ".env").write_text("WHENFINAL_URL=http://127.0.0.1:9\n")
+    here = Cli(folder=tmp_path, environment={"WHENFINAL_API_KEY": OPERATOR})
+    assert here.run("runs", "list", "--url", url).status == 0
+    assert here.with_settings(WHENFINAL_URL=url).run("runs", "list").status == 0
+    (tmp_path / ".env").write_text(f"WHENFINAL_API_KEY={OPERATOR}\n")
+    assert Cli(folder=tmp_path, environment={"WHENFINAL_URL": url}).run("runs", "list").status == 0
+
+
 def test_the_option_goes_before_the_variable(tmp_path: Path, url: str) -> None:
     wrong = _at(tmp_path, "http://127.0.0.1:1")
     assert wrong.run("subscriptions", "list", "--url", url).out == "there is no subscription\n"

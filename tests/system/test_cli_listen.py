@@ -1,5 +1,6 @@
 """`whenfinal listen`: webhooks on this machine, shown, verified and forwarded; its subscription goes with it."""
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -15,9 +16,15 @@ from typing import Any
 
 import pytest
 
-from submitter import Event, SyncClient, open_webhook
+from receiver.cli.commands import listen
+from submitter import Client, Event, SyncClient, open_webhook
+from submitter.api_webhooks import Subscription
+from submitter.client import conversation
+from submitter.errors import ReceiverRefused
 from tests.support.builders import SECRET
 from tests.support.cli import OPERATOR, TIMEOUT_S, WHENFINAL, Cli, Process, request_line
+from tests.support.raw_server import Peer, replying, serving
+from tests.support.stream_bytes import problem
 
 LOOPBACK = "127.0.0.0/8"
 
@@ -263,3 +270,47 @@ def test_a_reader_that_goes_away_ends_the_command_and_removes_the_subscription(s
         _submit(url)
         assert listening.popen.wait(TIMEOUT_S) == 1
     assert _subscriptions(url) == []
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_service_that_is_away_while_the_subscription_is_refreshed_does_not_end_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listen, "REFRESH_S", 0.01)
+    monkeypatch.setattr(conversation, "RETRY_PAUSES_S", ())
+    made = Subscription.model_construct(id="sub_1")
+    stopped, telling = asyncio.Event(), asyncio.create_task(_never())
+
+    async def answer(peer: Peer, number: int) -> None:
+        if number % 2:
+            peer.writer.close()
+        else:
+            await peer.say(problem(503, "stopping"))
+
+    async with serving(answer) as server, Client(server.url.removesuffix("/a"), "key") as client:
+        waiting = asyncio.create_task(listen._until(stopped, telling, client, made))
+        async with asyncio.timeout(TIMEOUT_S):
+            reached = asyncio.create_task(server.until_requests(4))
+            await asyncio.wait({waiting, reached}, return_when=asyncio.FIRST_COMPLETED)
+            assert not waiting.done()
+            stopped.set()
+            await waiting
+
+
+async def test_a_subscription_that_is_gone_when_it_is_refreshed_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listen, "REFRESH_S", 0.01)
+    made = Subscription.model_construct(id="sub_1")
+    stopped, telling = asyncio.Event(), asyncio.create_task(_never())
+    async with (
+        serving(replying(problem(404, "not-found"))) as server,
+        Client(server.url.removesuffix("/a"), "key") as client,
+    ):
+        with pytest.raises(ReceiverRefused, match="404"):
+            await listen._until(stopped, telling, client, made)
+    stopped.set()
+    telling.cancel()

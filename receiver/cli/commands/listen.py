@@ -22,7 +22,8 @@ from receiver.web.server import address_of, bind
 from submitter import Client, Event
 from submitter.api_webhooks import Subscription, SubscriptionWithSecret
 from submitter.client.calls.subscriptions import SubscriptionSettings
-from submitter.errors import ClientError, ReceiverRefused
+from submitter.client.conversation import RETRYABLE
+from submitter.errors import ClientError, ReceiverRefused, ReceiverUnreachable
 from submitter.timestamps import find_rfc3339_ms, rfc3339
 
 #: By this description a later `listen` finds the subscription of one that was killed.
@@ -145,10 +146,21 @@ async def _until(stopped: asyncio.Event, telling: asyncio.Task[None], client: Cl
         done, _ = await asyncio.wait({stopping, telling}, timeout=REFRESH_S, return_when=asyncio.FIRST_COMPLETED)
         if done:
             break
-        await client.subscriptions.change(made.id, description=DESCRIPTION)
+        await _refresh(client, made)
     if telling in done:
         await telling
     telling.cancel()
+
+
+async def _refresh(client: Client, made: Subscription) -> None:
+    """A service that is away, as while it is started again, is left until the next time."""
+    try:
+        await client.subscriptions.change(made.id, description=DESCRIPTION)
+    except ReceiverUnreachable:
+        pass
+    except ReceiverRefused as error:
+        if error.problem.status not in RETRYABLE:
+            raise
 
 
 async def _tell_all(endpoint: WebhookEndpoint, tell: Callable[[Heard], None]) -> None:

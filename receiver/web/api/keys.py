@@ -1,10 +1,12 @@
 """API keys: create, list, show and revoke them. Those of the settings are shown, and changed in the settings alone."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from receiver.config.api_keys import ApiKeyDigest, Limits
 from receiver.runtime.key_repository import KeyRefused, StoredKey
 from receiver.runtime.keys import digest_of, new_api_key
+from receiver.store.errors import StoreError
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.keys import CreateKeyRequest, KeysQuery
@@ -44,7 +46,8 @@ async def create_key(context: RequestContext[NoQuery, CreateKeyRequest]) -> Json
     refused = await services.store.keys.add(stored, now_ms=now_ms)
     if refused is not None:
         raise Problem(Kind.CONFLICT, refused.reason)
-    await services.keyring.refresh()
+    with suppress(StoreError):  # the key is stored, and is looked up where it is not known yet
+        await services.keyring.refresh()
     headers = {"Location": f"/v1/keys/{stored.id}"}
     return JsonAnswer(body=CreatedKey(**dict(_view(stored)), key=key), status=201, headers=headers)
 

@@ -14,7 +14,7 @@ from receiver.web.schemas.subscriptions import (
 )
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from receiver.webhooks.model.replay import SubscriptionNotActive, SubscriptionNotFound, validate_replay
-from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
 from receiver.webhooks.model.views import probe_result, replay_result, resumed_subscription_view, subscription_view
 from submitter import api_webhooks
 
@@ -65,13 +65,15 @@ async def delete_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonA
 
 
 async def rotate_secret(context: RequestContext[NoQuery, RotateSecretRequest]) -> JsonAnswer:
-    await _stored(context)
+    """Nothing is read once the secret is stored, because a read that fails would lose it."""
+    before = await _found(context)
     rotated = await context.services.subscriptions.rotate(
         context.path_param("id"), secret=context.body.secret, overlap_s=context.body.overlap_s, actor=context.actor
     )
     if rotated is None:
         raise not_found("subscription")
-    return JsonAnswer(body=_with_secret(await _changed(context, rotated), rotated))
+    view = subscription_view(rotated, before.endpoint, now_ms=context.services.clock())
+    return JsonAnswer(body=_with_secret(view, rotated))
 
 
 async def probe_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
@@ -110,11 +112,17 @@ async def replay(context: RequestContext[NoQuery, ReplayRequest]) -> JsonAnswer:
 
 
 async def _stored(context: RequestContext[Any, Any]) -> api_webhooks.Subscription:
+    """Raise as `_found`."""
+    found = await _found(context)
+    return subscription_view(found.subscription, found.endpoint, now_ms=context.services.clock())
+
+
+async def _found(context: RequestContext[Any, Any]) -> SubscriptionStatus:
     """Raise a 404 problem for none, and for one that receives what lies outside of the limits of the key."""
     status = await context.services.store.subscriptions.find(context.path_param("id"))
     if status is None or not is_within(status.subscription.filter, context.caller.limits):
         raise not_found("subscription")
-    return subscription_view(status.subscription, status.endpoint, now_ms=context.services.clock())
+    return status
 
 
 async def _changed(context: RequestContext[Any, Any], subscription: Subscription) -> api_webhooks.Subscription:

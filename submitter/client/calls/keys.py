@@ -42,7 +42,7 @@ def get_key(key_id: str, /) -> Call[Key]:
 
 def revoke(key_id: str, /) -> Call[Key]:
     """Revoke a key. It stops working within a few seconds, with its sessions and streams."""
-    return Call(method="DELETE", path=api_path("keys", key_id), read=partial(read_reply, Key))
+    return Call(method="DELETE", path=api_path("keys", key_id), read=partial(read_reply, Key), may_be_repeated=True)
 
 
 def _text(label: Mapping[str, str]) -> str:

@@ -24,6 +24,9 @@ from submitter.errors import FileChanged, ReceiverUnreachable
 
 SILENCE_S = 60.0  # without a byte
 
+#: Bytes that are there already and are sent again, so that no two files are put together.
+OVERLAP = 1024
+
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 _NAME = re.compile(r'attachment; filename="([A-Za-z0-9_-][A-Za-z0-9._-]{0,120})"')
@@ -41,13 +44,15 @@ class Piece:
     name: str | None
 
 
-def pieces(task_id: str, /, *, number: int = 0, start: int = 0) -> Series[Piece]:
+def pieces(task_id: str, /, *, number: int = 0, start: int = 0, known: bytes = b"") -> Series[Piece]:
     """Give a file from `start` on, in order; its first piece may be empty. Number 0 is the first output.
 
-    A piece `at` 0 after others means that the file is not sent in parts, and begins anew. Raise FileChanged when it
-    is shorter than `start`, ReceiverRefused for a task without that file, and ReceiverUnreachable after tries in vain.
+    `known` are bytes that are there before `start`; the last of them are compared with those of the file. A piece `at`
+    0 after others means that the file is not sent in parts, and begins anew. Raise FileChanged when it is shorter than
+    `start` or other bytes stand there, ReceiverRefused for a task without that file, and ReceiverUnreachable after
+    tries in vain.
     """
-    reader, failures = _Reader(task_id, number, start), 0
+    reader, failures = _Reader(task_id, number, start, known), 0
     while True:
         before = reader.at
         lost = yield from reader.read()
@@ -62,7 +67,7 @@ def pieces(task_id: str, /, *, number: int = 0, start: int = 0) -> Series[Piece]
 
 def chunks(task_id: str, /, *, number: int = 0) -> Series[bytes]:
     """Give the bytes of a file in order, each once. Raise as for a download."""
-    source, answer, given = pieces(task_id, number=number), None, 0
+    source, answer, given = pieces(task_id, number=number), None, _Known(0)
     while True:
         try:
             step = source.send(answer)
@@ -72,41 +77,67 @@ def chunks(task_id: str, /, *, number: int = 0) -> Series[bytes]:
             answer = yield step
             continue
         answer, piece = None, step.item
-        new = piece.data[max(0, given - piece.at) :]
+        new = given.add(piece.at, piece.data)
         if new:
-            given += len(new)
             yield Give(new)
+
+
+class _Known:
+    """The end of the bytes that are there, with which those of a later answer are compared."""
+
+    def __init__(self, size: int, end: bytes = b"") -> None:
+        self.size = size
+        self._end = end[-OVERLAP:]
+
+    def add(self, at: int, data: bytes) -> bytes:
+        """Return what of the data is new. Raise FileChanged where the rest is not what is there."""
+        first = self.size - len(self._end)
+        low, high = max(at, first), min(at + len(data), self.size)
+        if low < high and data[low - at : high - at] != self._end[low - first : high - first]:
+            raise FileChanged(f"the file is another one than that of which {self.size} bytes are there")
+        new = data[max(0, self.size - at) :]
+        self.size += len(new)
+        self._end = (self._end + new[-OVERLAP:])[-OVERLAP:]
+        return new
 
 
 class _Reader:
     """Reads one file over several connections. `at` bytes were read."""
 
-    def __init__(self, task_id: str, number: int, start: int) -> None:
+    def __init__(self, task_id: str, number: int, start: int, known: bytes) -> None:
         self._path = api_path("tasks", task_id, "files", number)
-        self.at = start
+        self._known = _Known(start, known)
+
+    @property
+    def at(self) -> int:
+        return self._known.size
 
     def read(self) -> Generator[Step | Give[Piece], Any, Lost | None]:
         """Give what one connection brings. Return None at the end of the file. Raise a ClientError."""
-        asked_from = max(0, self.at - 1)  # a byte that is there already, because nothing can be asked of no bytes
+        asked_from = max(1, self.at - OVERLAP) if self.at > 1 else 0
         reply: Reply | NoReply = yield Open(call=self._call(asked_from), silence_s=SILENCE_S)
         if isinstance(reply, NoReply):
             return lost_by(reply, "file")
         if reply.status not in {200, 206}:
             return (yield from _refused(reply, self.at))
-        size, at = _place(reply, asked_from)
+        size, place = _place(reply, asked_from)
+        if not place:
+            self._known = _Known(0)
+        elif size is not None and size < self.at:
+            raise _shorter(self.at)
         name = _NAME.fullmatch(reply.headers.get("content-disposition", ""))
-        skipped = self.at - at if at else 0
-        if not at:
-            self.at = 0
         while True:
             data: bytes | NoReply | None = yield Read()
             if isinstance(data, NoReply):
                 return lost_by(data, "whole file")
             if data is None:
-                return None
-            data, skipped = data[skipped:], max(0, skipped - len(data))
-            yield Give(Piece(at=self.at, data=data, size=size, name=name[1] if name else None))
-            self.at += len(data)
+                return (
+                    None if size is None or place >= size else lost_by(NoReply(reason="it ended early"), "whole file")
+                )
+            at = self.at
+            new = self._known.add(place, data)
+            place += len(data)
+            yield Give(Piece(at=at, data=new, size=size, name=name[1] if name else None))
 
     def _call(self, asked_from: int) -> Call[bytes]:
         wanted = (("Range", f"bytes={asked_from}-"),) if asked_from else ()
@@ -127,8 +158,12 @@ def _place(reply: Reply, asked_from: int) -> tuple[int | None, int]:
 
 def _refused(reply: Reply, at: int) -> Generator[Step, Any, Lost]:
     if reply.status == 416:
-        raise FileChanged(f"the file is shorter than the {at} bytes that are there")
+        raise _shorter(at)
     lost = yield from lost_to(reply, "file")
     if reply.status not in RETRYABLE:
         raise lost.error
     return lost
+
+
+def _shorter(at: int) -> FileChanged:
+    return FileChanged(f"the file is shorter than the {at} bytes that are there")

@@ -17,6 +17,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.key_repository import FIRST_ID
 from receiver.runtime.wiring import open_services
 from receiver.store.audit import AuditSearch
+from receiver.store.errors import StoreUnavailable
 from tests.support.builders import a_report
 from tests.support.service import KEYS, Served, is_problem, served
 from tests.support.subscriptions_over_http import create_subscription
@@ -59,6 +60,18 @@ async def test_a_created_key_works_at_once_and_is_shown_in_no_later_answer(servi
     assert (made["created_by"], made["is_setting"], made["revoked_at"]) == ("key all", False, None)
     for reply in [await service.get("/v1/keys"), await service.get(f"/v1/keys/{made['id']}")]:
         assert secret not in reply.text
+
+
+async def test_a_created_key_is_shown_where_the_ledger_fails_once_it_is_stored(
+    service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> Any:
+        raise StoreUnavailable("the ledger is locked")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(type(service.services.store.keys), "living_since", fails)
+        made = await created(service, name="shown-all-the-same")
+    assert (await gets(service, made["key"])).status_code == 200
 
 
 async def test_the_ledger_the_audit_and_the_log_hold_nothing_of_a_key(service: Served) -> None:

@@ -1,6 +1,7 @@
 """What a client does after each answer, without a socket: tries again, pauses, reads on, or raises."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from submitter.client.calls import events, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, runs, subscriptions, tasks
 from submitter.client.conversation import (
     RETRY_AFTER_CAP_S,
     RETRY_PAUSES_S,
@@ -89,13 +90,15 @@ def test_a_read_is_tried_again_after_each_pause(lost: Reply | NoReply) -> None:
     assert len(set(map(id, played.sent))) == 1
 
 
-@pytest.mark.parametrize("lost", [LOST, PROXY, _problem(503, "stopping")])
+@pytest.mark.parametrize("lost", [LOST, PROXY, _problem(503, "stopping"), _problem(503, "unavailable")])
 def test_what_must_not_be_repeated_is_sent_once_when_it_may_have_been_carried_out(lost: Reply | NoReply) -> None:
     with pytest.raises((ReceiverUnreachable, ReceiverRefused)):
         _play(answered(subscriptions.create("https://hooks.example")), [lost])
+    with pytest.raises((ReceiverUnreachable, ReceiverRefused)):
+        _play(answered(subscriptions.rotate_secret("sub_1")), [lost])
 
 
-@pytest.mark.parametrize("nothing", [NOT_SENT, _problem(503, "unavailable"), _problem(503, "bodies-full")])
+@pytest.mark.parametrize("nothing", [NOT_SENT, _problem(503, "streams-full"), _problem(503, "bodies-full")])
 def test_what_must_not_be_repeated_is_sent_again_when_surely_nothing_was_carried_out(nothing: Reply | NoReply) -> None:
     played = _play(answered(subscriptions.delete("sub_1")), [nothing, nothing, Reply(status=204, headers={})])
     assert (played.result, len(played.sent)) == (None, 3)
@@ -114,9 +117,10 @@ def test_tries_end_and_the_last_answer_counts() -> None:
         _play(answered(tasks.get_task("tsk_1")), [LOST, LOST, LOST, PROXY])
 
 
-def test_a_submit_is_repeated_under_one_key_with_one_body() -> None:
+@pytest.mark.parametrize("lost", [LOST, _problem(503, "unavailable")])
+def test_a_submit_is_repeated_under_one_key_with_one_body(lost: Reply | NoReply) -> None:
     request = tasks.submit(provider="hiapi", video=Video(model="m", prompt="p"), labels={"film": "1"}, priority=None)
-    played = _play(request, [LOST, ENDED])
+    played = _play(request, [lost, ENDED])
     first, second = played.sent
     assert first == second
     assert first.headers == (("Idempotency-Key", "a-new-key"),)
@@ -220,6 +224,15 @@ def test_a_change_says_null_where_none_is_given() -> None:
 
 def test_a_part_of_a_path_cannot_leave_its_place() -> None:
     assert tasks.get_task("../events?x=1#y").path == "v1/tasks/..%2Fevents%3Fx%3D1%23y"
+
+
+@pytest.mark.parametrize("wrong", ["", ".", ".."])
+@pytest.mark.parametrize(
+    "make", [tasks.get_task, tasks.reconcile_task, keys.revoke, subscriptions.delete, runs.stop, deliveries.redeliver]
+)
+def test_what_would_make_the_path_of_something_else_is_refused_in_words(make: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"not an id or a name: '{re.escape(wrong)}'"):
+        make(wrong)
 
 
 def test_a_call_shows_no_header() -> None:
