@@ -264,9 +264,10 @@ async def test_a_limited_key_reads_no_metrics_and_of_readiness_the_accounts_with
 
 async def test_a_limited_key_sees_no_deliveries_to_subscriptions_of_others(service: Served) -> None:
     """Whoever sees a task does not see the addresses of everybody who is told of it."""
-    made = await created(service, name="no-addresses", scopes=["read"], label="team=films")
+    made = await created(service, name="no-addresses", scopes=["read", "operate"], label="team=films")
     everybody = await create_subscription(service, description="of everybody")
-    own = await create_subscription(service, labels={"team": "films"})
+    same = await create_subscription(service, labels={"team": "films"}, description="of the same conditions")
+    own = await create_subscription(service, made["key"], description="its own")
     await service.has("tsk_films", "p-films", labels={"team": "films"})
     await service.services.store.ledger.record([a_report(provider_task_id="p-films")], service.services.clock())
     paths = ("/v1/tasks/tsk_films/timeline", "/v1/tasks/tsk_films/explain", "/v1/deliveries?task=tsk_films")
@@ -276,3 +277,36 @@ async def test_a_limited_key_sees_no_deliveries_to_subscriptions_of_others(servi
         assert own["id"] in shown
         assert own["id"] in hidden
         assert everybody["id"] not in hidden
+        assert same["id"] not in hidden
+
+
+@pytest.mark.parametrize("limits", [{"providers": ["hiapi"]}, {"label": "team=films"}])
+async def test_a_limited_key_sees_and_changes_only_the_subscriptions_that_it_created(
+    service: Served, limits: dict[str, Any]
+) -> None:
+    """Another one receives the same events, and its secret and its address are not for this key."""
+    name = f"subscriber-{next(iter(limits))}"
+    made = await created(service, name=name, scopes=["read", "operate"], **limits)
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    conditions = {"providers": ["hiapi"], "labels": {"team": "films"}}
+    twin = await created(service, name=f"{name}-twin", scopes=["read", "operate"], **limits)
+    others = [
+        await create_subscription(service, **conditions),
+        await create_subscription(service, twin["key"], **conditions),
+    ]
+    own = await create_subscription(service, made["key"], **conditions)
+    for path in ("/v1/subscriptions", "/v1/subscriptions?limit=1"):
+        listed = (await service.http.get(path, headers=headers)).json()
+        assert [each["id"] for each in listed["subscriptions"]] == [own["id"]]
+        assert listed["next_cursor"] is None
+    acts = [("PATCH", "", {"url": "https://hooks.example/mine"}), ("POST", "/rotate-secret", {"overlap_s": 0})]
+    acts += [("POST", "/replay", {"first_seq": 1}), ("POST", "/resume", None), ("DELETE", "", None)]
+    for other in others:
+        before = (await service.get(f"/v1/subscriptions/{other['id']}")).json()
+        for method, rest, body in [*acts, ("GET", "", None), ("POST", "/test", None)]:
+            path = f"/v1/subscriptions/{other['id']}{rest}"
+            is_problem(await service.http.request(method, path, json=body, headers=headers), 404)
+        assert (await service.get(f"/v1/subscriptions/{other['id']}")).json() == before
+    for method, rest, body in acts:
+        path = f"/v1/subscriptions/{own['id']}{rest}"
+        assert (await service.http.request(method, path, json=body, headers=headers)).is_success
