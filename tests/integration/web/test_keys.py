@@ -310,3 +310,25 @@ async def test_a_limited_key_sees_and_changes_only_the_subscriptions_that_it_cre
     for method, rest, body in acts:
         path = f"/v1/subscriptions/{own['id']}{rest}"
         assert (await service.http.request(method, path, json=body, headers=headers)).is_success
+
+
+@pytest.mark.parametrize("force", [True, False])
+async def test_a_key_limited_to_a_label_settles_no_task_with_an_id_of_the_account(
+    service: Served, *, force: bool
+) -> None:
+    """The id may be that of the task of another, whose end and files the key would then see."""
+    limits = {"scopes": ["read", "operate"], "providers": ["hiapi"]}
+    labelled = await created(service, name=f"settles-{force}", label="team=films", **limits)
+    provider_alone = await created(service, name=f"settles-of-hiapi-{force}", **limits)
+    await service.has(f"tsk_theirs_{force}", f"p-theirs-{force}", labels={"team": "ads"})
+    await service.has(f"tsk_lost_{force}", None, labels={"team": "films"})
+    path = f"/v1/tasks/tsk_lost_{force}/settle"
+    headers = {"Authorization": f"Bearer {labelled['key']}"}
+    for named in (f"p-theirs-{force}", "p-that-the-ledger-does-not-know"):
+        reply = await service.http.post(path, json={"task_id": named, "force": force}, headers=headers)
+        assert "limited to a label" in is_problem(reply, 403)["detail"]
+        assert "tsk_theirs" not in reply.text
+    assert (await service.get(f"/v1/tasks/tsk_lost_{force}")).json()["state"] == "uncertain"
+    headers = {"Authorization": f"Bearer {provider_alone['key']}"}
+    reply = await service.http.post(path, json={"task_id": "p-lost", "force": True}, headers=headers)
+    assert reply.json()["task_id" if force else "status"] == ("p-lost" if force else 409), reply.text
