@@ -17,6 +17,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.key_repository import FIRST_ID
 from receiver.runtime.wiring import open_services
 from receiver.store.audit import AuditSearch
+from submitter.model import TaskState
 from tests.support.builders import a_report
 from tests.support.service import KEYS, Served, is_problem, served
 from tests.support.subscriptions_over_http import create_subscription
@@ -332,3 +333,29 @@ async def test_a_key_limited_to_a_label_settles_no_task_with_an_id_of_the_accoun
     headers = {"Authorization": f"Bearer {provider_alone['key']}"}
     reply = await service.http.post(path, json={"task_id": "p-lost", "force": True}, headers=headers)
     assert reply.json()["task_id" if force else "status"] == ("p-lost" if force else 409), reply.text
+
+
+@pytest.mark.parametrize("limits", [{"providers": ["hiapi"]}, {"label": "team=queue"}])
+async def test_the_queue_of_a_limited_key_begins_with_its_own_tasks(service: Served, limits: dict[str, Any]) -> None:
+    """Those of others, which are sent before, take no room on its page."""
+    made = await created(service, name=f"queue-{next(iter(limits))}", scopes=["read"], **limits)
+    now_ms = service.services.clock()
+    waiting = {"state": TaskState.QUEUED, "queued_ms": now_ms, "queued_until_ms": 2**52}
+    word = made["id"]
+    for number in range(3):
+        await service.has(f"tsk_before_{number}{word}", None, provider="dashscope", **waiting)
+    labels = {"team": "queue"}
+    own = [f"tsk_own_{number}{word}" for number in range(3)]
+    for name in own:
+        await service.has(name, None, provider="hiapi", labels={**labels, "of": word}, **waiting)
+    await service.has(f"tsk_other_{word}", None, provider="dashscope", labels={"of": word}, **waiting)
+    for path, shown, has_more in (
+        ("/v1/queue?limit=2", 2, True),
+        (f"/v1/queue?limit=3&label=of={word}", 3, False),
+        ("/v1/queue?limit=2&provider=hiapi", 2, True),
+        ("/v1/queue?limit=2&provider=dashscope", 0, False),
+    ):
+        found = (await gets(service, made["key"], path)).json()
+        assert [len(found["tasks"]), found["has_more"]] == [shown, has_more], path
+        assert {each["provider"] for each in found["tasks"]} <= {"hiapi"}
+        assert all(each["labels"]["team"] == "queue" for each in found["tasks"])
