@@ -359,3 +359,23 @@ async def test_the_queue_of_a_limited_key_begins_with_its_own_tasks(service: Ser
         assert [len(found["tasks"]), found["has_more"]] == [shown, has_more], path
         assert {each["provider"] for each in found["tasks"]} <= {"hiapi"}
         assert all(each["labels"]["team"] == "queue" for each in found["tasks"])
+
+
+async def test_a_run_belongs_to_a_key_and_not_to_its_name(service: Served) -> None:
+    """After a revocation the name is free, and the limited key that has it next is another one's."""
+    wanted = {"name": "runs", "scopes": ["read", "operate"], "providers": ["hiapi"]}
+    first = await created(service, **wanted)
+    headers = {"Authorization": f"Bearer {first['key']}", "Idempotency-Key": "the-same"}
+    body = {"all": True}
+    started = (await service.http.post("/v1/tasks/reconcile", json=body, headers=headers)).json()["id"]
+    assert (await gets(service, first["key"], f"/v1/runs/{started}")).status_code == 200
+    await revoke(service, first["id"])
+    second = await created(service, **wanted)
+    headers = {"Authorization": f"Bearer {second['key']}", "Idempotency-Key": "the-same"}
+    is_problem(await gets(service, second["key"], f"/v1/runs/{started}"), 404)
+    is_problem(await service.http.post(f"/v1/runs/{started}/stop", headers=headers), 404)
+    own = await service.http.post("/v1/tasks/reconcile", json=body, headers=headers)
+    assert "idempotency-replayed" not in own.headers
+    assert own.json()["id"] != started
+    assert (await gets(service, second["key"], f"/v1/runs/{own.json()['id']}")).status_code == 200
+    assert (await service.get(f"/v1/runs/{started}")).json()["actor"] == "key runs"
