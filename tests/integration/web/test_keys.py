@@ -379,3 +379,17 @@ async def test_a_run_belongs_to_a_key_and_not_to_its_name(service: Served) -> No
     assert own.json()["id"] != started
     assert (await gets(service, second["key"], f"/v1/runs/{own.json()['id']}")).status_code == 200
     assert (await service.get(f"/v1/runs/{started}")).json()["actor"] == "key runs"
+
+
+async def test_a_key_limited_to_a_label_does_not_read_how_busy_the_account_of_all_is(service: Served) -> None:
+    labelled = await created(service, name="busy-label", scopes=["read"], label="team=busy")
+    of_provider = await created(service, name="busy-provider", scopes=["read"], providers=["hiapi"])
+    counted = ("unfinished", "queued", "in_flight")
+    for key, is_told in ((labelled["key"], False), (of_provider["key"], True)):
+        listed = (await gets(service, key, "/v1/providers")).json()["providers"]
+        shown = (await gets(service, key, "/v1/providers/hiapi")).json()
+        for found in (*listed, shown):
+            assert [isinstance(found[name], int) for name in counted] == [is_told] * 3
+            assert is_told or [found[name] for name in counted] == [None] * 3
+        assert (shown["polls_waiting"] is not None) is is_told
+        assert is_told or shown["polls_waiting_since"] is None
