@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from receiver.config.api_keys import NO_LIMITS, Limits
 from receiver.store.engine import NEVER_MS, NEWEST, Engine, Row
 from receiver.store.repository import Page, Repository
 from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
@@ -49,10 +50,10 @@ class TaskRepository(Repository):
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)
 
-    async def queued(self, wanted: TaskFilter) -> Page[QueuedTask]:
-        """Queued tasks, account by account, in the order in which they are sent. `wanted` has no cursor."""
+    async def queued(self, wanted: TaskFilter, limits: Limits = NO_LIMITS) -> Page[QueuedTask]:
+        """Queued tasks within, account by account, in the order in which they are sent. `wanted` has no cursor."""
         name, value = wanted.label or (None, None)
-        params = {**_common_params(wanted), "name": name, "value": value}
+        params = {**_common_params(wanted), "name": name, "value": value, **limits.conditions()}
         return await self._page("queued_page", queued_task_of, lambda each: each.task.id, wanted.limit, params)
 
     async def timeline(self, task_id: TaskId, *, owners: Collection[str] | None = None) -> list[TimelineEntry]:

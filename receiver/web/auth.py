@@ -37,6 +37,11 @@ class Caller:
     #: What a stream token lets through; everything for any other caller.
     conditions: EventFilter = field(default_factory=EventFilter)
 
+    @property
+    def key_id(self) -> str | None:
+        """None without a key of the ledger. Every limited key is one."""
+        return None if self.key is None else self.key.id
+
 
 #: The command, which runs the application inside its own process. Whoever runs it can read the ledger anyway.
 COMMAND_LINE = Caller(name="", actor="command line", scopes=frozenset(Scope))

@@ -93,6 +93,13 @@ def check_account(limits: Limits) -> None:
         )
 
 
+def check_ids(limits: Limits) -> None:
+    """Raise a 403 problem where an id of the provider is named, which may be that of a task outside."""
+    if limits.label is not None:
+        detail = "The id may be that of any task of the provider's account, and the key is limited to a label."
+        raise Problem(Kind.OUTSIDE_LIMITS, detail)
+
+
 def check_provider(name: str, limits: Limits) -> None:
     """Raise a 403 problem for a provider that lies outside."""
     if limits.providers is not None and name not in limits.providers:

@@ -1,11 +1,13 @@
 """Hand on a picture or a film from elsewhere, so that a browser or a caller fetches from nobody but us."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from receiver.tasks.file_requests import FileRequests
 from receiver.tasks.media import AT_ONCE, WHOLE_S, Media, NoMedia, open_media
@@ -13,6 +15,10 @@ from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
 from receiver.web.streaming import Disconnect, EndedEarly
 from submitter.errors import AddressForbidden, TransportError
 from submitter.model import Output
+
+OF_ONE_KEY = AT_ONCE // 2
+
+READ_WITHIN_S = 30.0  # a client that takes nothing for so long is cut, because others wait for its slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,8 @@ class WantedFile:
     range: str | None
     #: It is saved as this; None: it is shown.
     file_name: str | None
+    #: Whose slot it takes; None: a person at the dashboard, who has no share of his own.
+    holder: str | None
 
 
 class MediaSlots:
@@ -32,6 +40,27 @@ class MediaSlots:
 
     def __init__(self) -> None:
         self.taken = 0
+        self._of_holders: Counter[str] = Counter()
+
+    def refusal(self, holder: str | None) -> str | None:
+        """Why there is no slot, in a sentence; None where there is one."""
+        if self.taken >= AT_ONCE:
+            return f"{AT_ONCE} files are being handed on already."
+        if holder is not None and self._of_holders[holder] >= OF_ONE_KEY:
+            return f"{OF_ONE_KEY} files are being handed on to {holder} already."
+        return None
+
+    @contextmanager
+    def holding(self, holder: str | None) -> Iterator[None]:
+        counted = () if holder is None else (holder,)
+        self.taken += 1
+        self._of_holders.update(counted)
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._of_holders.subtract(counted)
+            self._of_holders += Counter()  # without those that hold none
 
 
 class MediaStream(Response):
@@ -54,28 +83,33 @@ class MediaStream(Response):
         self._to_answer = to_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._slots.taken >= AT_ONCE:
-            problem = Problem(Kind.OTHER, f"{AT_ONCE} files are being handed on already.", status=503)
+        refusal = self._slots.refusal(self._wanted.holder)
+        if refusal is not None:
+            problem = Problem(Kind.OTHER, refusal, status=503)
             await self._to_answer(scope, with_retry_after(problem, FULL_RETRY_S))(scope, receive, send)
             return
-        self._slots.taken += 1
-        try:
+        with self._slots.holding(self._wanted.holder):
             await self._hand_on(scope, receive, send)
-        finally:
-            self._slots.taken -= 1
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun, wanted = False, self._wanted
+        has_begun, wanted, disconnect = False, self._wanted, Disconnect()
+
+        async def taken(message: Message) -> None:
+            try:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    await send(message)
+            except TimeoutError:
+                disconnect.trigger()  # the server closes a connection whose answer is not whole
+
         try:
             opening = open_media(wanted.requests, wanted.output, wanted.range)
-            async with asyncio.timeout(WHOLE_S), opening as media:
-                await send({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
+            async with asyncio.timeout(WHOLE_S), disconnect.watched(receive), opening as media:
                 has_begun = True
-                async with Disconnect().watched(receive):
-                    if scope["method"] != "HEAD":
-                        async for chunk in media.chunks:
-                            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await taken({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
+                if scope["method"] != "HEAD":
+                    async for chunk in media.chunks:
+                        await taken({"type": "http.response.body", "body": chunk, "more_body": True})
+                await taken({"type": "http.response.body", "body": b"", "more_body": False})
         except (NoMedia, TransportError, TimeoutError) as error:
             if has_begun:
                 raise EndedEarly("the file ended early") from error

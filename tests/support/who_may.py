@@ -96,7 +96,7 @@ ROWS: Mapping[str, Row] = {
     "POST /v1/tasks/{id}/reconcile": Row(body={"dry_run": True}),
     "POST /v1/reconcile": Row(body={"task_id": THING, "dry_run": True}, **_HIDDEN),
     "POST /v1/tasks/{id}/settle": Row(body={"refused": True}),
-    "POST /v1/tasks/{id}/identify": Row(body={"task_id": "p-at-the-provider"}),
+    "POST /v1/tasks/{id}/identify": Row(body={"task_id": "p-at-the-provider"}, both=OUTSIDE),
     "POST /v1/tasks/{id}/cancel": Row(),
     "POST /v1/tasks/{id}/look": Row(both=OUTSIDE),
     "GET /v1/providers": Row(other_provider=NOTHING, other_label=FITS, named=f'"name":"{PROVIDER}"'),

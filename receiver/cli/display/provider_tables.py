@@ -73,6 +73,8 @@ def learned_lines(learned: ProviderWithDurations) -> Iterator[str]:
 def waiting_line(learned: ProviderWithDurations, now_ms: int) -> str:
     """How many polls wait for the rate budget, and what a poll must be worth to be made."""
     price = f"the price of a poll is {learned.poll_price_s:.1f} s of expected lateness"
+    if learned.polls_waiting is None:
+        return price
     if learned.polls_waiting_since is None:
         return f"no poll waits; {price}"
     count = f"{learned.polls_waiting}{' or more' if learned.polls_waiting == MOST_WAITING else ''} due"
@@ -82,8 +84,10 @@ def waiting_line(learned: ProviderWithDurations, now_ms: int) -> str:
     return f"{line} instead of {POLL_PRICE_S:.0f} s, because the rate budget is too small for all of them"
 
 
-def _in_flight(status: ProviderStatus) -> str:
-    """With the limit that holds now."""
+def _in_flight(status: ProviderStatus) -> str | None:
+    """With the limit that holds now. None: the key is not told."""
+    if status.in_flight is None:
+        return None
     known = [each for each in (status.max_in_flight, status.learned_in_flight) if each is not None]
     return f"{status.in_flight} of {min(known)}" if known else f"{status.in_flight}"
 

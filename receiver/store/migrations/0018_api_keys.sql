@@ -21,3 +21,7 @@ INSERT INTO numbers (name, value) VALUES ('api_keys', 0);
 INSERT INTO api_keys (id, name, sha256, scopes, created_by)
 SELECT 'key_00000000000000000000000000', 'first', value, '["operate","read","submit"]', 'the first start'
 FROM metadata WHERE name = 'api_key_sha256';
+
+-- The key that created it, which may be limited and then sees no other one. NULL: a key of the settings, the command, or
+-- before this migration.
+ALTER TABLE subscriptions ADD COLUMN key_id TEXT;

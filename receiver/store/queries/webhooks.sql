@@ -276,11 +276,11 @@ SELECT COUNT(*) AS number FROM subscriptions WHERE state <> 'deleted';
 INSERT INTO subscriptions (
     id, url, description, state, filter, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms,
     cloudevents, handshake, rate_per_s, granted_per_s, max_in_flight, created_ms, changed_ms, disabled_ms,
-    disabled_reason, since_seq
+    disabled_reason, key_id, since_seq
 ) VALUES (
     :id, :url, :description, :state, :filter, :secret, :previous_secret, :signing_key, :previous_signing_key,
     :previous_until_ms, :cloudevents, :handshake, :rate_per_s, :granted_per_s, :max_in_flight, :created_ms, :changed_ms,
-    :disabled_ms, :disabled_reason, (SELECT value FROM numbers WHERE name = 'events')
+    :disabled_ms, :disabled_reason, :key_id, (SELECT value FROM numbers WHERE name = 'events')
 );
 
 -- update_subscription: store every column that can change
@@ -304,9 +304,10 @@ SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted' {lock};
 -- subscription_by_id: one subscription
 SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted';
 
--- subscriptions_page: newest first, any state or one
+-- subscriptions_page: newest first, any state or one, of any key or one
 SELECT * FROM subscriptions
 WHERE id < :cursor AND state <> 'deleted' AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+  AND (CAST(:key_id AS TEXT) IS NULL OR key_id = :key_id)
 ORDER BY id DESC LIMIT :limit;
 
 -- subscriptions_shown: these subscriptions, newest first, without deleted ones

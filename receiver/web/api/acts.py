@@ -255,7 +255,7 @@ def _nonce(context: RequestContext[NoQuery, Any]) -> str:
     if len(given) > 1 or not all(map(_KEY.fullmatch, given)):
         accepted = "one of 1 to 255 visible ASCII characters"
         raise invalid(Kind.MALFORMED, Violation(field="Idempotency-Key", rule="is not a key", accepted=accepted))
-    return f"{context.actor} {given[0]}" if given else secrets.token_urlsafe(16)
+    return f"{context.caller.key_id or context.actor} {given[0]}" if given else secrets.token_urlsafe(16)
 
 
 def _draft(context: RequestContext[NoQuery, Any], planned: Planned, nonce: str, digest: str) -> OperatorRun:
@@ -266,7 +266,7 @@ def _draft(context: RequestContext[NoQuery, Any], planned: Planned, nonce: str, 
         nonce=nonce,
         kind=planned.kind,
         actor=context.actor,
-        condition={**planned.condition, "digest": digest},
+        condition={**planned.condition, "digest": digest, "key_id": context.caller.key_id},
         expected=planned.expected,
         created_ms=now_ms,
     )

@@ -49,5 +49,6 @@ async def show_file(context: RequestContext[NoQuery, NoBody]) -> MediaStream:
         output=output,
         range=context.request.headers.get("range"),
         file_name=name,
+        holder=context.actor,
     )
     return MediaStream(wanted, slots=slots, headers=_HEADERS, to_answer=problem_response)

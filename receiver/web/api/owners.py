@@ -1,22 +1,33 @@
-"""Whose deliveries a caller sees: of a limited key those of `notify`, and of subscriptions that keep to its limits."""
+"""What a limited key sees of subscriptions and deliveries: of the subscriptions that it created, and of `notify`."""
 
 from dataclasses import replace
 from typing import Any
 
+from receiver.web.auth import Caller
 from receiver.web.endpoint import RequestContext
 from receiver.web.limits import is_within
 from receiver.webhooks.model.delivery import Delivery
 from receiver.webhooks.model.delivery_search import DeliverySearch
+from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
+
+
+def sees_subscription(caller: Caller, subscription: Subscription) -> bool:
+    """A limited key sees those that it created, unless others have let through what lies outside."""
+    if not caller.limits.are_set:
+        return True
+    is_own = caller.key_id is not None and subscription.key_id == caller.key_id
+    return is_own and is_within(subscription.filter, caller.limits)
 
 
 async def visible_owners(context: RequestContext[Any, Any]) -> frozenset[str] | None:
     """Ids of the subscriptions; None for all."""
-    limits = context.caller.limits
-    if not limits.are_set:
+    caller = context.caller
+    if not caller.limits.are_set:
         return None
-    page = await context.services.store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
-    return frozenset(each.subscription.id for each in page.items if is_within(each.subscription.filter, limits))
+    subscriptions = context.services.store.subscriptions
+    page = await subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None, key_id=caller.key_id)
+    return frozenset(each.subscription.id for each in page.items if sees_subscription(caller, each.subscription))
 
 
 async def kept_search(context: RequestContext[Any, Any], wanted: DeliverySearch) -> DeliverySearch:

@@ -1,7 +1,9 @@
 """Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from receiver.config.api_keys import Limits
 from receiver.reconcile.model import provider
 from receiver.reconcile.model.duration_report import LearnedProvider, WaitingPolls
 from receiver.reconcile.waiting import waiting_polls
@@ -26,7 +28,20 @@ async def list_providers(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer
         speed=services.settings.providers.speed,
         now_ms=services.clock(),
     )
-    return JsonAnswer(body=ProviderStatuses(providers=tuple(map(ProviderStatus.model_validate, found))))
+    limits = context.caller.limits
+    shown = tuple(_kept(ProviderStatus.model_validate(each), limits) for each in found)
+    return JsonAnswer(body=ProviderStatuses(providers=shown))
+
+
+#: What is counted over all tasks of an account.
+_COUNTED: Mapping[str, None] = dict.fromkeys(("unfinished", "queued", "in_flight"))
+
+_COUNTED_POLLS: Mapping[str, None] = dict.fromkeys((*_COUNTED, "polls_waiting", "polls_waiting_since"))
+
+
+def _kept(status: ProviderStatus, limits: Limits) -> ProviderStatus:
+    """Without what a key that is limited to a label would learn of the tasks of others."""
+    return status if limits.label is None else status.model_copy(update=_COUNTED)
 
 
 def _visible(context: RequestContext[Any, Any], name: str) -> ConfiguredProvider:
@@ -43,7 +58,9 @@ async def show_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
     await services.durations.refresh()
     waiting = await waiting_polls(services.store.polls, services.durations, status, services.clock())
-    return JsonAnswer(body=with_durations(status, services.durations.report(name), waiting))
+    shown = with_durations(status, services.durations.report(name), waiting)
+    is_of_all = context.caller.limits.label is None
+    return JsonAnswer(body=shown if is_of_all else shown.model_copy(update=_COUNTED_POLLS))
 
 
 def with_durations(

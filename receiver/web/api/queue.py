@@ -12,22 +12,19 @@ from submitter import api, api_queue
 
 
 async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
-    """Within the limits of the key, so a page of one with limits may hold fewer tasks than are wanted."""
     query, store, limits, now_ms = (
         context.query,
         context.services.store,
         context.caller.limits,
         context.services.clock(),
     )
-    wanted = _pair(query.label)
-    label = limits.label or wanted
-    page = await store.tasks.queued(TaskFilter(provider=query.provider, label=label, limit=query.limit))
-    shown = [each for each in page.items if _fits(each.task, limits, wanted)]
+    wanted = TaskFilter(provider=query.provider, label=_pair(query.label), limit=query.limit)
+    page = await store.tasks.queued(wanted, limits)
     depths = await store.queue.depths() if limits.label is None else []
     own = [each for each in depths if query.provider in {None, each.provider} and _may_see(each.provider, limits)]
     accounts = await store.accounts.all()
     body = api_queue.QueueAnswer(
-        tasks=tuple(_queued(*each) for each in with_places(shown, depths, accounts, now_ms)),
+        tasks=tuple(_queued(*each) for each in with_places(page.items, depths, accounts, now_ms)),
         has_more=page.next_cursor is not None,
         queues=tuple(_length(each, accounts, now_ms) for each in own),
     )
@@ -39,11 +36,6 @@ def _pair(label: str | None) -> tuple[str, str] | None:
         return None
     name, _, value = label.partition("=")
     return name, value
-
-
-def _fits(task: Task, limits: Limits, label: tuple[str, str] | None) -> bool:
-    has_label = label is None or task.labels.get(label[0]) == label[1]
-    return has_label and limits.let_through(task.provider, task.labels)
 
 
 def _may_see(provider: str, limits: Limits) -> bool:

@@ -63,8 +63,10 @@ async def find_run(context: RequestContext[RunQuery, NoBody] | RequestContext[No
 
 
 def sees_run(context: RequestContext[Any, Any], run: model.OperatorRun) -> bool:
-    """A limited key sees the runs that it has started."""
-    return run.actor == context.actor or not context.caller.limits.are_set
+    """A limited key sees the runs that it has started; another key of the same name has not."""
+    caller = context.caller
+    is_own = caller.key_id is not None and run.condition.get("key_id") == caller.key_id
+    return is_own or not caller.limits.are_set
 
 
 def run_view(run: model.OperatorRun) -> Run:

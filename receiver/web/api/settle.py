@@ -7,6 +7,7 @@ from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.operator import Identified, NotIdentified
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import check_ids
 from receiver.web.problems import Kind, Problem, invalid, with_retry_after
 from receiver.web.schemas.tasks import SETTLE_WAYS, IdentifyRequest, NoQuery, SettleRequest
 from submitter import api, api_tasks
@@ -28,6 +29,8 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
         violation = Violation(field="force", rule="goes with `task_id`", accepted="`force` and `task_id`, or neither")
         raise invalid(Kind.INVALID, violation)
     task = await find_task(context)
+    if wanted.task_id is not None:
+        check_ids(context.caller.limits)
     settled = await _settle(context, task)
     if isinstance(settled, SettleRefused):
         raise _conflict(task, settled.reason)
@@ -37,6 +40,7 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
 async def identify(context: RequestContext[NoQuery, IdentifyRequest]) -> JsonAnswer:
     """What the provider answers about an id, before a submit is settled with it."""
     task = await find_task(context)
+    check_ids(context.caller.limits)
     seen = await _identified(context, task, _usable(context.body.task_id))
     shown = api.Task.model_validate(task)
     return JsonAnswer(

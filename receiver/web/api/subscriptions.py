@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from receiver.web.api.owners import sees_subscription
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.limits import is_within, kept_changes, kept_subscription
+from receiver.web.limits import kept_changes, kept_subscription
 from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.subscriptions import (
     ChangeSubscriptionRequest,
@@ -22,19 +23,22 @@ from submitter import api_webhooks
 async def create_subscription(context: RequestContext[NoQuery, CreateSubscriptionRequest]) -> JsonAnswer:
     services = context.services
     wanted = kept_subscription(context.body.subscription_request(), context.caller.limits)
-    created = await services.subscriptions.create(wanted, actor=context.actor)
+    created = await services.subscriptions.create(wanted, actor=context.actor, key_id=context.caller.key_id)
     view = subscription_view(created, None, now_ms=services.clock())
     return JsonAnswer(body=_with_secret(view, created), status=201, headers={"Location": _path(created.id)})
 
 
 async def list_subscriptions(context: RequestContext[SubscriptionsQuery, NoBody]) -> JsonAnswer:
     query, services = context.query, context.services
-    page = await services.store.subscriptions.page(limit=query.limit, cursor=query.cursor, state=query.state)
+    key_id = context.caller.key_id if context.caller.limits.are_set else None
+    page = await services.store.subscriptions.page(
+        limit=query.limit, cursor=query.cursor, state=query.state, key_id=key_id
+    )
     now_ms = services.clock()
     found = tuple(
         subscription_view(each.subscription, each.endpoint, now_ms=now_ms)
         for each in page.items
-        if is_within(each.subscription.filter, context.caller.limits)
+        if sees_subscription(context.caller, each.subscription)
     )
     return JsonAnswer(body=api_webhooks.SubscriptionsPage(subscriptions=found, next_cursor=page.next_cursor))
 
@@ -118,9 +122,9 @@ async def _stored(context: RequestContext[Any, Any]) -> api_webhooks.Subscriptio
 
 
 async def _found(context: RequestContext[Any, Any]) -> SubscriptionStatus:
-    """Raise a 404 problem for none, and for one that receives what lies outside of the limits of the key."""
+    """Raise a 404 problem for none, and for one that the caller does not see."""
     status = await context.services.store.subscriptions.find(context.path_param("id"))
-    if status is None or not is_within(status.subscription.filter, context.caller.limits):
+    if status is None or not sees_subscription(context.caller, status.subscription):
         raise not_found("subscription")
     return status
 

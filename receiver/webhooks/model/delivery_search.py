@@ -49,7 +49,7 @@ class DeliverySearch:
     until_ms: int | None = None
     #: Those of the key of whoever looks.
     limits: Limits = NO_LIMITS
-    #: With limits: the subscriptions that keep to them, beside which only the tasks' own `notify` counts.
+    #: With limits: the subscriptions that the key created, beside which only the tasks' own `notify` counts.
     owners: frozenset[str] = frozenset()
 
 

@@ -149,7 +149,7 @@ _OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
     "old_attempts": {"after_ms": 0},
     "old_observations": {"after_ms": 0},
     "tasks_page_in_state": {"state": "running"},
-    "queued_page": {"provider": None, "name": None, "value": None},
+    "queued_page": {"provider": None, "name": None, "value": None, "limit_name": None, "limit_value": None},
     "tasks_page_with_label": {"state": None, "name": "team", "value": "v7"},
     "unfinished_tasks": {"task": None, "provider": None},
 }

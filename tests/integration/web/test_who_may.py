@@ -45,12 +45,12 @@ class World:
     numbers: "count[int]" = field(default_factory=count)
     new_id: IdMaker = field(default_factory=lambda: id_maker(token_bytes))
 
-    async def thing(self, kind: str) -> str:
-        """The id of a new one, of the provider and with the label of the table."""
+    async def thing(self, kind: str, bearer: str | None = None) -> str:
+        """The id of a new one, of the provider and with the label of the table; a subscription of this key."""
         number = next(self.numbers)
         match kind:
             case "subscription":
-                made = await create_subscription(self.service, providers=[PROVIDER], labels=LABELS)
+                made = await create_subscription(self.service, bearer, providers=[PROVIDER], labels=LABELS)
                 return str(made["id"])
             case "run":
                 body = {"ids": [await self._task()]}
@@ -149,7 +149,7 @@ async def test_without_a_valid_key_of_the_scope_nobody_gets_in(world: World, nam
 async def test_a_limited_key_is_answered_as_its_limits_say(world: World, name: str, key: str) -> None:
     row = ROWS[name]
     expected: Outcome = getattr(row, key)
-    thing = await world.thing(row.thing)
+    thing = await world.thing(row.thing, world.bearers[key] if expected is FITS else None)
     reply = await world.ask(name, row, thing, world.bearers[key])
     _is(expected, reply, row, thing)
     if expected is not FITS:

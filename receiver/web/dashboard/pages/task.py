@@ -121,6 +121,7 @@ def _media(view: View, output: Output, account: Account | None, file_name: str |
         output=output,
         range=view.request.headers.get("range"),
         file_name=file_name,
+        holder=None,
     )
     return MediaStream(wanted, slots=slots, headers=MEDIA_HEADERS, to_answer=to_page)
 
