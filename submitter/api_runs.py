@@ -20,12 +20,14 @@ class RunPreview(ApiModel):
     """What a run would work on now. Nothing was changed.
 
     `count` items fit; with `has_more` there are more. `at_most` is how many one run works on, null for all.
+    `missing` are ids of the body that are not there: a run fails at each of them.
     """
 
     count: int
     has_more: bool
     at_most: int | None
     sample: tuple[Sampled, ...]
+    missing: tuple[str, ...] = ()
 
 
 class RunNote(ApiModel):
@@ -39,8 +41,9 @@ class RunNote(ApiModel):
 class Run(ApiModel):
     """An act on many items. `kind` names it, `actor` who started it.
 
-    `expected` items were found when it began, null where they were not counted to their end. `done` and `failed` items
-    were worked on. `notes` are the first of what was left out or went wrong. `last_error` says why it failed.
+    `expected` items were found or named by their ids when it began, null where they were not counted to their end.
+    `done` and `failed` items were worked on. `notes` are the first of what was left out or went wrong. `last_error`
+    says why it failed.
     """
 
     id: str

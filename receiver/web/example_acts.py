@@ -159,6 +159,7 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "has_more": False,
         "at_most": 500,
         "sample": [{"id": TASK_ID, "note": "running at hiapi"}],
+        "missing": [],
     },
     api_runs.Run: _RUN,
     api_runs.RunsPage: {"runs": [_RUN], "next_cursor": None},
