@@ -19,11 +19,12 @@ class Sampled(ApiModel):
 class RunPreview(ApiModel):
     """What a run would work on now. Nothing was changed.
 
-    `count` items fit; with `has_more` there are more. `at_most` is how many one run works on, null for all.
-
-    A start with this `until` in place of `all` leaves alone what was created after it. `ids` are what an act that
-    cannot be taken back would work on: a start with them too works on no others.
-    """
+        `count` items fit; with `has_more` there are more. `at_most` is how many one run works on, null for all.
+            `missing` are ids of the body that are not there: a run fails at each of them.
+    
+        A start with this `until` in place of `all` leaves alone what was created after it. `ids` are what an act that
+        cannot be taken back would work on: a start with them too works on no others.
+        """
 
     count: int
     has_more: bool
@@ -31,6 +32,7 @@ class RunPreview(ApiModel):
     until: Time
     ids: tuple[str, ...]
     sample: tuple[Sampled, ...]
+    missing: tuple[str, ...] = ()
 
 
 class RunNote(ApiModel):
@@ -44,8 +46,9 @@ class RunNote(ApiModel):
 class Run(ApiModel):
     """An act on many items. `kind` names it, `actor` who started it.
 
-    `expected` items were found when it began, null where they were not counted to their end. `done` and `failed` items
-    were worked on. `notes` are the first of what was left out or went wrong. `last_error` says why it failed.
+    `expected` items were found or named by their ids when it began, null where they were not counted to their end.
+    `done` and `failed` items were worked on. `notes` are the first of what was left out or went wrong. `last_error`
+    says why it failed.
     """
 
     id: str

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from receiver.config.api_keys import ApiKeyDigest, Scope, limits_of
@@ -50,6 +51,15 @@ class KeyRefused:
     reason: str
 
 
+class FirstKey(Enum):
+    """What became of the key of the first start."""
+
+    MADE = auto()
+    NOT_NEEDED = auto()
+    #: It was revoked, its name is taken, or it would not work beside the keys of the settings.
+    IMPOSSIBLE = auto()
+
+
 class KeyRepository(Repository):
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
@@ -73,14 +83,16 @@ class KeyRepository(Repository):
 
         return await self._engine.read(work)
 
-    async def add_first(self, key: StoredKey) -> bool:
-        """Store the key of the first start; False where the ledger has, or had, one."""
+    async def add_first(self, key: StoredKey, *, settings_keys: Sequence[ApiKeyDigest] = ()) -> FirstKey:
+        """Store the key of the first start where no key may create another one."""
 
-        async def work(tx: Tx) -> bool:
+        async def work(tx: Tx) -> FirstKey:
             await tx.execute("bump_api_keys_version")
-            if await tx.fetch_one("any_api_key") is not None:
-                return False
-            return bool(await tx.execute_and_count("insert_api_key", **_row(key)))
+            living = working(settings_keys, map(_stored_key, await tx.fetch_all("living_api_keys")))
+            if any(map(_may_create, living)):
+                return FirstKey.NOT_NEEDED
+            is_made = not settings_keys and await tx.execute_and_count("insert_api_key", **_row(key))
+            return FirstKey.MADE if is_made else FirstKey.IMPOSSIBLE
 
         return await self._engine.write(work)
 

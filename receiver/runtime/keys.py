@@ -4,10 +4,14 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
+import structlog
+
 from receiver.config.api_keys import ApiKeyDigest, Scope
 from receiver.config.settings import Settings
-from receiver.runtime.key_repository import FIRST_ID, FIRST_NAME, KeyRepository, StoredKey
+from receiver.runtime.key_repository import FIRST_ID, FIRST_NAME, FirstKey, KeyRepository, StoredKey
 from receiver.store.metadata import MetadataRepository
+
+log = structlog.get_logger(__name__)
 
 KEY_BYTES = 32
 
@@ -39,8 +43,8 @@ def settings_keys(settings: Settings) -> tuple[ApiKeyDigest, ...]:
     )
 
 
-async def make_first_key(keys: KeyRepository, show_key: Callable[[str], None], now_ms: int) -> None:
-    """Make an API key and show it, unless the ledger has one, or had one."""
+async def make_first_key(keys: KeyRepository, settings: Settings, show_key: Callable[[str], None], now_ms: int) -> None:
+    """Make an API key and show it where none may operate without limits. The log says where that is not possible."""
     key = new_api_key()
     stored = StoredKey(
         id=FIRST_ID,
@@ -50,5 +54,10 @@ async def make_first_key(keys: KeyRepository, show_key: Callable[[str], None], n
         created_ms=now_ms,
         created_by="the first start",
     )
-    if await keys.add_first(stored):
-        show_key(key)
+    match await keys.add_first(stored, settings_keys=settings_keys(settings)):
+        case FirstKey.MADE:
+            show_key(key)
+        case FirstKey.IMPOSSIBLE:
+            log.warning("no_key_may_operate", hint="run: whenfinal keys create NAME --scope operate")
+        case FirstKey.NOT_NEEDED:
+            pass

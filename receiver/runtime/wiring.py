@@ -102,7 +102,7 @@ async def open_services(
     """Open the ledger and both transports, and put all services together.
 
     On leaving, submits and callbacks in flight come to their end before anything closes. `show_key` gets the first API
-    key, if none is set and none was ever made; without it none is made.
+    key, if no other one may operate without limits; without it none is made.
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
@@ -125,8 +125,8 @@ async def open_services(
 
 
 async def _open_keys(settings: Settings, store: Store, show_key: Callable[[str], None] | None) -> _Keys:
-    if show_key is not None and not settings.api.keys:
-        await make_first_key(store.keys, show_key, now_ms())
+    if show_key is not None:
+        await make_first_key(store.keys, settings, show_key, now_ms())
     keyring = Keyring(settings_keys=settings_keys(settings), repository=store.keys, clock=now_ms)
     await keyring.refresh()
     return _Keys(signing=await signing_keys(settings, store.metadata), keyring=keyring)

@@ -161,6 +161,7 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "until": "2026-09-21T14:19:30.000Z",
         "ids": [TASK_ID],
         "sample": [{"id": TASK_ID, "note": "running at hiapi"}],
+        "missing": [],
     },
     api_runs.Run: _RUN,
     api_runs.RunsPage: {"runs": [_RUN], "next_cursor": None},

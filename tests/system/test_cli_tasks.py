@@ -163,8 +163,14 @@ def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli)
         (("tasks", "show", "tsk_nobody"), 1, "whenfinal: there is no task tsk_nobody; see `whenfinal tasks list`\n"),
         (("deliveries", "redeliver", "dlv_nobody"), 1, "there is no delivery dlv_nobody"),
         (("reconcile", "--provider", "nobody"), 2, "nobody is not configured; configured: hiapi"),
-        (("tasks", "list", "--provider", "hiap"), 2, "hiap is configured or in the ledger; did you mean hiapi?"),
-        (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; there are: dashscope, hiapi, modellix"),
+        (("tasks", "list", "--provider", "hiap"), 2, "provider: is neither configured nor in the ledger; accepted: "),
+        (
+            ("tasks", "cancel", "--provider", "nope", "--dry-run"),
+            2,
+            "nor in the ledger; accepted: dashscope, hiapi, modellix",
+        ),
+        (("tasks", "list", "--state", "queued", "--provider", "zzz"), 2, "accepted: dashscope, hiapi, modellix"),
+        (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; accepted: dashscope, hiapi, modellix"),
     ],
 )
 def test_what_is_not_there_is_said_on_stderr_alone(

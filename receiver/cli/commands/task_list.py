@@ -1,11 +1,10 @@
 """`whenfinal tasks list`."""
 
 from collections.abc import Awaitable
-from difflib import get_close_matches
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import print_tasks
-from receiver.cli.console import USAGE, CommandFailed, emit, note_rest, show
+from receiver.cli.console import emit, note_rest, show
 from receiver.cli.display.tables import queue_lines, queued_table
 from receiver.cli.options import Json, Limit, options_from
 from receiver.cli.pages import Listed, listed, note_left_out
@@ -37,20 +36,7 @@ async def _first(client: Client, given: TaskFilterOptions, limit: int) -> Listed
     def page_after(count: int, cursor: str | None) -> Awaitable[TasksPage]:
         return client.tasks.list(limit=count, cursor=cursor, **filters)
 
-    found = await listed(page_after, lambda page: page.tasks, limit)
-    if given.provider is not None and not found.rows:
-        await check_provider(client, given.provider)
-    return found
-
-
-async def check_provider(client: Client, name: str) -> None:
-    """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
-    known = [each.name for each in (await client.providers.list()).providers]
-    if name in known or (await client.tasks.list(provider=name, limit=1)).tasks:
-        return
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-    raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)
+    return await listed(page_after, lambda page: page.tasks, limit)
 
 
 def _is_queue(given: TaskFilterOptions) -> bool:
@@ -76,7 +62,4 @@ def _list_queue(given: TaskFilterOptions, limit: int, *, as_json: bool) -> None:
 
 async def _queue(client: Client, given: TaskFilterOptions, limit: int) -> QueueAnswer:
     labels = given.filters.get("labels")
-    answer = await client.tasks.queue(provider=given.provider, labels=labels, limit=limit)
-    if given.provider is not None and not answer.tasks:
-        await check_provider(client, given.provider)
-    return answer
+    return await client.tasks.queue(provider=given.provider, labels=labels, limit=limit)

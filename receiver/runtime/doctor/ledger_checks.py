@@ -108,13 +108,13 @@ def check_backup(last: BackupNote | None, place: LedgerFile | LedgerServer, now_
 def check_keys(keys: Sequence[ApiKeyDigest]) -> Check:
     """Those that work now, of the settings and of the ledger."""
     if not keys:
-        return ok("keys", "none yet: the first start creates one and shows it", count=0)
+        return ok("API keys", "none yet: the first `serve` or `web` creates one and shows it", count=0)
     operators = [key for key in keys if Scope.OPERATE in key.scopes and not key.limits.are_set]
     what = f"{len(keys)} work, {len(operators)} of them may operate without limits"
     if not operators:
-        hint = "add one with operate to WHENFINAL_API_KEYS; without it nobody can create or revoke keys"
-        return warn("keys", what, hint=hint, count=len(keys))
-    return ok("keys", what, count=len(keys))
+        hint = "run beside the ledger: whenfinal keys create NAME --scope operate"
+        return warn("API keys", what, hint=hint, count=len(keys))
+    return ok("API keys", what, count=len(keys))
 
 
 def _together(parts: Sequence[Open]) -> Open:

@@ -21,9 +21,6 @@ VALUES (
     :id, :name, :sha256, :scopes, :providers, :label, :created_ms, :created_by, :last_used_ms, :revoked_ms
 ) ON CONFLICT DO NOTHING;
 
--- any_api_key: whether there is or was one
-SELECT 1 AS found FROM api_keys LIMIT 1;
-
 -- api_key_by_id: also one that was revoked
 SELECT * FROM api_keys WHERE id = :id;
 

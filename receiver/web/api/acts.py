@@ -13,10 +13,11 @@ from typing import Any
 from receiver.runtime.operator_runs.acts.candidates import LOOK, LOOKED_FOR_MOST
 from receiver.runtime.operator_runs.acts.tasks import TO_CANCEL, TO_RECONCILE, narrowed
 from receiver.runtime.operator_runs.looks import LOOK_OLD_MS, accepted, seen_by_task
-from receiver.runtime.operator_runs.model import OperatorRun
+from receiver.runtime.operator_runs.model import NOTES_MOST, OperatorRun, RunNote
 from receiver.runtime.operator_runs.runner import OperatorRuns
 from receiver.tasks.model.search import TaskSearch, search_values
 from receiver.tasks.model.task import Task
+from receiver.web.api.known_providers import check_filter
 from receiver.web.api.owners import kept_search
 from receiver.web.api.runs import run_view, sees_run
 from receiver.web.endpoint import JsonAnswer, RequestContext
@@ -25,7 +26,7 @@ from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.acts import FINAL_MOST, RedeliverRequest, SettleTasksRequest, TaskActRequest
 from receiver.web.schemas.tasks import NoQuery
 from receiver.webhooks.model.delivery import DeliveryState
-from receiver.webhooks.model.delivery_search import delivery_search_values
+from receiver.webhooks.model.delivery_search import DeliverySearch, delivery_search_values
 from submitter.api_runs import RunPreview, Sampled
 from submitter.errors import Violation
 from submitter.model import TaskState
@@ -223,21 +224,23 @@ def _sampled(tasks: Sequence[Task]) -> tuple[Sampled, ...]:
 
 async def _act(context: RequestContext[NoQuery, Any], plan: Callable[[], Awaitable[Planned]]) -> JsonAnswer:
     """Answer with a preview, or start a run. The same key and body lead to the same run, whatever is left to do."""
+    if isinstance(context.body, TaskActRequest):
+        await check_filter(context, context.body.provider, Kind.INVALID)
     if context.body.dry_run:
         planned = await plan()
-        return JsonAnswer(body=_preview(planned))
+        return JsonAnswer(body=_preview(planned, await _missing(context)))
     nonce = _nonce(context)
     digest = hashlib.sha256(f"{context.request.url.path}\n{context.body.model_dump_json()}".encode()).hexdigest()
     earlier = await context.services.store.runs.run_of_nonce(nonce)
     if earlier is not None:
         return _started(earlier, digest, replayed=True)
-    draft = _draft(context, await plan(), nonce, digest)
+    draft = _draft(context, await plan(), nonce, digest, await _missing(context))
     runs: OperatorRuns = context.request.state.runs
     run = await runs.start(draft)
     return _started(run, digest, replayed=run.id != draft.id)
 
 
-def _preview(planned: Planned) -> RunPreview:
+def _preview(planned: Planned, missing: tuple[str, ...]) -> RunPreview:
     values = {
         "count": planned.count,
         "has_more": planned.has_more,
@@ -245,8 +248,20 @@ def _preview(planned: Planned) -> RunPreview:
         "until": planned.until_ms,
         "ids": planned.ids,
         "sample": planned.sample,
+        "missing": missing,
     }
     return RunPreview.model_validate(values)
+
+
+async def _missing(context: RequestContext[NoQuery, Any]) -> tuple[str, ...]:
+    """The ids of the body of which there is nothing that the caller sees."""
+    body, store, limits = context.body, context.services.store, context.caller.limits
+    if isinstance(body, RedeliverRequest):
+        deliveries = await store.delivery_search.fitting(await kept_search(context, DeliverySearch()), body.ids)
+        there = {str(each.id) for each in deliveries}
+    else:
+        there = {str(each.id) for each in await store.task_search.fitting(TaskSearch(limits=limits), body.ids)}
+    return tuple(each for each in dict.fromkeys(body.ids) if each not in there)
 
 
 def _nonce(context: RequestContext[NoQuery, Any]) -> str:
@@ -258,7 +273,10 @@ def _nonce(context: RequestContext[NoQuery, Any]) -> str:
     return f"{context.caller.key_id or context.actor} {given[0]}" if given else secrets.token_urlsafe(16)
 
 
-def _draft(context: RequestContext[NoQuery, Any], planned: Planned, nonce: str, digest: str) -> OperatorRun:
+def _draft(
+    context: RequestContext[NoQuery, Any], planned: Planned, nonce: str, digest: str, missing: Sequence[str]
+) -> OperatorRun:
+    """A run that has failed at what is missing before it begins."""
     services = context.services
     now_ms = services.clock()
     return OperatorRun(
@@ -267,7 +285,9 @@ def _draft(context: RequestContext[NoQuery, Any], planned: Planned, nonce: str, 
         kind=planned.kind,
         actor=context.actor,
         condition={**planned.condition, "digest": digest, "key_id": context.caller.key_id},
-        expected=planned.expected,
+        expected=None if planned.expected is None else planned.expected + len(missing),
+        failed=len(missing),
+        notes=tuple(RunNote(item=each, words="there is nothing of that id") for each in missing)[:NOTES_MOST],
         created_ms=now_ms,
     )
 

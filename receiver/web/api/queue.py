@@ -5,7 +5,9 @@ from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.queue_list import with_places
 from receiver.tasks.model.task import Task, TaskFilter
+from receiver.web.api.known_providers import check_filter
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.problems import Kind
 from receiver.web.schemas.queue import QueueQuery
 from receiver.web.schemas.tasks import NoBody
 from submitter import api, api_queue
@@ -18,6 +20,7 @@ async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
         context.caller.limits,
         context.services.clock(),
     )
+    await check_filter(context, query.provider, Kind.MALFORMED)
     wanted = TaskFilter(provider=query.provider, label=_pair(query.label), limit=query.limit)
     page = await store.tasks.queued(wanted, limits)
     depths = await store.queue.depths() if limits.label is None else []

@@ -8,11 +8,12 @@ from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
+from receiver.web.api.known_providers import check_filter
 from receiver.web.api.owners import visible_owners
 from receiver.web.api.waiting import applied, preferred_wait_s, requested_wait_s, wait_for_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.middleware import trace_of
-from receiver.web.problems import not_found
+from receiver.web.problems import Kind, not_found
 from receiver.web.schemas.searches import TasksQuery
 from receiver.web.schemas.tasks import NoBody, NoQuery, TaskQuery
 from submitter import api, api_tasks
@@ -21,6 +22,7 @@ from submitter.model import ENDED, TaskId
 
 async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:
     query, services = context.query, context.services
+    await check_filter(context, query.provider, Kind.MALFORMED)
     wanted = replace(query.task_search(services.clock()), limits=context.caller.limits)
     page = await services.store.task_search.page(wanted, cursor=query.cursor, limit=query.limit)
     found = tuple(api.Task.model_validate(task) for task in page.tasks)

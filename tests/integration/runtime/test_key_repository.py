@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from receiver.config.api_keys import ApiKeyDigest, Limits, Scope
-from receiver.runtime.key_repository import FIRST_ID, KEPT_MS, USED_EVERY_MS, KeyRefused, StoredKey
+from receiver.runtime.key_repository import FIRST_ID, KEPT_MS, USED_EVERY_MS, FirstKey, KeyRefused, StoredKey
 from receiver.runtime.store import Store
 from receiver.store.audit import AuditSearch
 from tests.support.builders import T0
@@ -129,17 +129,31 @@ async def test_of_two_keys_that_are_revoked_at_once_one_stays(store: Store) -> N
 
 async def test_the_first_key_is_made_once_and_never_again(store: Store) -> None:
     first = a_key("first", id=FIRST_ID, created_by="the first start")
-    assert await store.keys.add_first(first)
-    assert not await store.keys.add_first(replace(first, sha256=b"\x01" * 32))
-    await store.keys.add(a_key(), now_ms=T0)
-    await revoke(store, first)
-    await store.keys.add(a_key("later", 7), now_ms=T0 + 2 * KEPT_MS)
-    assert not await store.keys.add_first(replace(first, sha256=b"\x01" * 32))
+    another = replace(first, sha256=b"\x01" * 32)
+    assert await store.keys.add_first(first) is FirstKey.MADE
+    assert await store.keys.add_first(another) is FirstKey.NOT_NEEDED
+    of_settings = ApiKeyDigest(name="ops", scopes=EVERY, sha256=b"\x02" * 32)
+    assert isinstance(await revoke(store, first, of_settings), StoredKey)
+    await store.keys.add(a_key("later", 7, scopes=frozenset({Scope.READ})), now_ms=T0 + 2 * KEPT_MS)
+    assert await store.keys.add_first(another) is FirstKey.IMPOSSIBLE
+    assert [key.name for key in await living(store)] == ["later"]
 
 
-async def test_the_first_key_is_not_made_where_somebody_made_one_before(store: Store) -> None:
+async def test_the_first_key_is_made_beside_keys_that_may_not_create_another(store: Store) -> None:
+    await store.keys.add(a_key("a", 4, scopes=frozenset({Scope.READ})), now_ms=T0)
+    await store.keys.add(LIMITED, now_ms=T0)
+    first = a_key("first", id=FIRST_ID)
+    of_settings = ApiKeyDigest(name="reader", scopes=frozenset({Scope.READ}), sha256=b"\x02" * 32)
+    assert await store.keys.add_first(first, settings_keys=[of_settings]) is FirstKey.IMPOSSIBLE
+    assert await store.keys.add_first(first) is FirstKey.MADE
+
+
+async def test_the_first_key_is_not_made_where_another_may_create_one(store: Store) -> None:
+    of_settings = ApiKeyDigest(name="ops", scopes=EVERY, sha256=b"\x02" * 32)
+    first = a_key("first", id=FIRST_ID)
+    assert await store.keys.add_first(first, settings_keys=[of_settings]) is FirstKey.NOT_NEEDED
     await store.keys.add(a_key(), now_ms=T0)
-    assert not await store.keys.add_first(a_key("first", id=FIRST_ID))
+    assert await store.keys.add_first(first) is FirstKey.NOT_NEEDED
 
 
 async def test_a_revoked_key_is_forgotten_after_ninety_days(store: Store) -> None:

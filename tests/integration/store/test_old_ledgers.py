@@ -12,7 +12,7 @@ import pytest
 
 from receiver.config.api_keys import Scope
 from receiver.events.model.event import EventType
-from receiver.runtime.key_repository import FIRST_ID
+from receiver.runtime.key_repository import FIRST_ID, FirstKey
 from receiver.runtime.store import Store, open_store
 from receiver.store.errors import SchemaBehind
 from receiver.store.migrate import known_migrations, migrate
@@ -99,7 +99,7 @@ async def test_the_first_key_of_an_old_ledger_works_on_and_no_other_is_made(old_
         (first,) = (await store.keys.page(limit=9)).items
         assert first.sha256.hex() == await store.metadata.find("api_key_sha256")
         assert (first.id, first.name, first.scopes, first.created_ms) == (FIRST_ID, "first", frozenset(Scope), None)
-        assert not await store.keys.add_first(replace(first, sha256=b"\x01" * 32))
+        assert await store.keys.add_first(replace(first, sha256=b"\x01" * 32)) is FirstKey.NOT_NEEDED
 
 
 async def test_what_an_old_ledger_holds_is_read_as_before(old_url: str) -> None:

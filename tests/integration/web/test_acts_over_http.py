@@ -120,8 +120,13 @@ async def test_the_preview_of_what_can_be_done_again_names_its_end_only(service:
 async def test_queued_tasks_are_canceled_by_their_ids(service: Served) -> None:
     names = [await _has(service, number, TaskState.QUEUED) for number in range(3)]
     run = await _run(service, "/v1/tasks/cancel", {"ids": [names[0], names[2], "tsk_none"]})
-    assert (run.expected, run.done, run.failed) == (2, 2, 0)
-    assert {note.words for note in run.notes} == {"taken out of the queue; its provider never got it"}
+    assert (run.expected, run.done, run.failed) == (3, 2, 1)
+    taken = "taken out of the queue; its provider never got it"
+    assert {note.item: note.words for note in run.notes} == {
+        names[0]: taken,
+        names[2]: taken,
+        "tsk_none": "there is nothing of that id",
+    }
     assert await _states(service, *names) == ["canceled", "queued", "canceled"]
 
 
@@ -135,6 +140,36 @@ async def test_what_cannot_be_canceled_is_told_with_its_reason(service: Served) 
 async def test_an_act_that_finds_nothing_ends_at_once(service: Served) -> None:
     run = await _run(service, "/v1/tasks/reconcile", {"provider": "dashscope"})
     assert (run.state, run.expected, run.done, run.failed) == ("finished", 0, 0, 0)
+
+
+_ACTS_ON_TASKS = ("tasks/cancel", "tasks/reconcile", "tasks/look", "tasks/settle", "tasks/redeliver")
+
+
+@pytest.mark.parametrize("path", [*_ACTS_ON_TASKS, "deliveries/redeliver"])
+async def test_ids_that_are_not_there_are_named_by_the_preview_and_fail_in_the_run(service: Served, path: str) -> None:
+    ids = ["dlv_none", "dlv_nil"] if path.startswith("deliveries") else ["tsk_none", "tsk_nil"]
+    body = {"ids": [*ids, ids[0]], **({"refused": True} if path.endswith("settle") else {})}
+    preview = _preview(await service.post(f"/v1/{path}", {**body, "dry_run": True}))
+    assert (preview.count, preview.missing) == (0, tuple(ids))
+    run = await _run(service, f"/v1/{path}", body)
+    assert (run.state, run.expected, run.done, run.failed) == ("finished", 2, 0, 2)
+    assert [note.item for note in run.notes] == ids
+
+
+@pytest.mark.parametrize("path", _ACTS_ON_TASKS)
+async def test_a_mistyped_provider_is_refused_and_starts_nothing(service: Served, path: str) -> None:
+    body = {"provider": "nope", **({"refused": True} if path.endswith("settle") else {})}
+    for wanted in (body, {**body, "dry_run": True}):
+        (error,) = is_problem(await service.post(f"/v1/{path}", wanted), 422)["errors"]
+        assert (error["field"], error["accepted"]) == ("provider", "dashscope, hiapi, signed")
+    assert (await service.get("/v1/runs")).json()["runs"] == []
+
+
+async def test_a_provider_that_is_in_the_ledger_alone_may_be_named(service: Served) -> None:
+    name = await _has(service, 0, TaskState.QUEUED, provider="gone")
+    assert _preview(await service.post("/v1/tasks/cancel", {"provider": "gone", "dry_run": True})).count == 1
+    run = await _run(service, "/v1/tasks/cancel", {"provider": "gone"})
+    assert (run.done, await _states(service, name)) == (1, ["canceled"])
 
 
 async def test_dead_letters_are_sent_again_and_delivered_ones_only_where_that_is_asked_for(service: Served) -> None:

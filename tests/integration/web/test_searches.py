@@ -8,7 +8,7 @@ import pytest
 
 from receiver.store.ids import id_maker
 from submitter.model import TaskId, TaskState
-from tests.support.builders import a_report, notified
+from tests.support.builders import T0, a_report, notified
 from tests.support.service import Served, is_problem, served
 from tests.support.subscriptions_over_http import create_subscription
 
@@ -93,6 +93,24 @@ async def test_tasks_are_listed_by_each_filter(service: Served) -> None:
 async def test_filters_that_nothing_can_fit_both_are_refused(service: Served, path: str, field: str) -> None:
     problem = is_problem(await service.get(f"/v1/{path}"), 400)
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/queue"])
+async def test_a_mistyped_provider_is_refused_in_the_words_of_what_the_key_may_see(service: Served, path: str) -> None:
+    await service.has("tsk_gone", "g1", provider="gone", labels={"team": "ads"}, state=TaskState.QUEUED, queued_ms=T0)
+    assert (await service.get(f"{path}?provider=gone")).json()["tasks"]
+    by_limits: Mapping[str, tuple[dict[str, Any], str, int]] = {
+        "all": ({}, "dashscope, hiapi, signed", 200),
+        "hiapi": ({"providers": ["hiapi"]}, "hiapi", 400),
+        "films": ({"label": "team=films"}, "dashscope, hiapi, signed", 400),
+        "ads": ({"label": "team=ads"}, "dashscope, hiapi, signed", 200),
+    }
+    for name, (limits, accepted, status) in by_limits.items():
+        made = await service.post("/v1/keys", {"name": f"{name}-limited", "scopes": ["read"], **limits})
+        bearer = {"Authorization": f"Bearer {made.json()['key']}"}
+        (error,) = is_problem(await service.http.get(f"{path}?provider=nope", headers=bearer), 400)["errors"]
+        assert (error["field"], error["accepted"]) == ("provider", accepted), name
+        assert (await service.http.get(f"{path}?provider=gone", headers=bearer)).status_code == status, name
 
 
 async def test_deliveries_are_listed_by_each_filter(service: Served) -> None:

@@ -228,9 +228,9 @@ async def test_the_service_is_checked_with_counts_and_cures(both: Served) -> Non
     assert {"database", "uncertain", "overdue", "contradicted", "queue", "dead letters", "pauses", "backup"} <= set(
         found
     )
-    assert {"keys", "clock", "API keys", "secret keys", "public URL"} <= set(found)
+    assert {"clock", "API keys", "secret keys", "public URL"} <= set(found)
     assert (found["uncertain"].level, found["uncertain"].count) == ("warn", 1)
-    assert (found["keys"].level, found["keys"].count) == ("ok", 4)
+    assert (found["API keys"].level, found["API keys"].count) == ("ok", 4)
     assert "hiapi: polls are paused" in found["pauses"].what
     assert all((each.level == "ok") == (each.cure == "") for each in answer.checks)
     is_problem(await both.get("/v1/checks", key="read"), 403)

@@ -282,3 +282,4 @@ def test_keys_of_which_none_may_operate_are_a_warning(scopes: list[set[Scope]], 
     keys = [ApiKeyDigest(name=f"k{number}", scopes=frozenset(each), sha256=b"") for number, each in enumerate(scopes)]
     check = check_keys(keys)
     assert (check.level, check.count) == (level, len(keys))
+    assert ("whenfinal keys create" in check.hint) is (level is Level.WARN)
