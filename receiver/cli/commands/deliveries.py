@@ -8,6 +8,7 @@ import typer
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.console import emit, show
 from receiver.cli.delivery_filters import DeliveryOptions, delivery_filters
+from receiver.cli.display.delivery_sheet import delivery_sheet
 from receiver.cli.display.list_tables import attempts_table, deliveries_table
 from receiver.cli.each import do_each
 from receiver.cli.ids import existing, read_ids
@@ -54,6 +55,6 @@ def show_delivery(delivery_ids: DeliveryIds, *, as_json: Json = False) -> None:
                 emit(each.json_values())
                 continue
             tries = attempts_table(each.tries, now_ms()) if each.tries else "no attempt so far"
-            show(*([""] if at else []), deliveries_table([each], now_ms()), "", tries)
+            show(*([""] if at else []), delivery_sheet(each, now_ms()), "", tries)
 
     do_each(read_ids(delivery_ids), work, printed)

@@ -93,7 +93,7 @@ def _show_results(results: Sequence[LineResult], *, is_one: bool) -> None:
     secrets = [f"webhook signing secret: {each.secret}" for each in results if each.secret is not None]
     queued = sum(task.state is TaskState.QUEUED for task in tasks)
     waits = [f"{queued} in the queue: sent as there is room, by whenfinal serve or worker"] if queued else []
-    show(task_sheet(tasks[0], now_ms()) if is_one and tasks else _results_table(results), *waits, *secrets)
+    show(task_sheet(tasks[0], now_ms()) if is_one and tasks else results_table(results), *waits, *secrets)
 
 
 def _result_view(result: LineResult) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _result_view(result: LineResult) -> dict[str, Any]:
     return {**task, **replayed, **notify, "line": result.number, **trouble}
 
 
-def _results_table(results: Sequence[LineResult]) -> Listing:
+def results_table(results: Sequence[LineResult]) -> Listing:
     rows = [_row(result) for result in results]
     return table("line", "task", "state", "provider", "provider's id", rows=rows)
 

@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from receiver.cli.display.listing import Listing, format_labels, is_wide, state_cell, table
+from receiver.cli.display.listing import Listing, Styled, format_labels, is_wide, state_cell, table
 from receiver.cli.display.times import clock_and_age
+from receiver.runtime.printable import escape_control
 
 if TYPE_CHECKING:
     from submitter.api import AnyEvent, Task
+
+#: What stands before the colon of an error without an answer.
+_NO_ANSWERS = {
+    "ConnectFailed": "no connection",
+    "ExchangeTimeout": "timeout",
+    "ExchangeBroken": "broken off",
+    "webhooks may not go there": "forbidden address",
+}
 
 ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
@@ -70,24 +79,35 @@ def event_line(event: "AnyEvent") -> str:
 
 
 def deliveries_table(deliveries: Sequence[Any], now_ms: int) -> Listing:
-    """Of deliveries of the API, or of values with the same names."""
+    """Of deliveries of the API, or of values with the same names. The whole last answer is for `-o wide`."""
     rows = [
         (
             each.id,
-            state_cell(each.state),
-            each.last_error or each.last_status,
+            _state_and_answer(each.state, each.last_status, each.last_error),
+            each.task,
             clock_and_age(each.due_at or each.finished_at, now_ms),
             each.attempts,
             each.event_type,
-            each.task,
-            each.subscription,
             each.endpoint,
+            each.subscription,
             clock_and_age(each.created_at, now_ms),
         )
         for each in deliveries
     ]
-    names = ("delivery", "state", "last answer", "due or ended", "attempts", "type", "task", "subscription", "endpoint")
-    return table(*names, "created", rows=rows)
+    names = ("delivery", "state, answer", "task", "due or ended", "attempts", "type", "endpoint", "subscription")
+    if not is_wide.get():
+        return table(*names, "created", rows=rows)
+    last = [each.last_error or each.last_status for each in deliveries]
+    return table(*names, "created", "last answer", rows=[(*row, each) for row, each in zip(rows, last, strict=True)])
+
+
+def _state_and_answer(state: str, status: int | None, error: str | None) -> Styled:
+    """`delivered 204`, `dead 503`, `pending timeout`, and where no answer came for another reason, its first words."""
+    answer = "" if status is None else str(status)
+    if status is None and error is not None:
+        kind = error.partition(":")[0]
+        answer = _NO_ANSWERS.get(kind, kind)
+    return Styled(escape_control(f"{state} {answer}".rstrip()), state_cell(state).style)
 
 
 def attempts_table(attempts: Sequence[Any], now_ms: int) -> Listing:

@@ -4,7 +4,8 @@ Everything that a provider or caller wrote passes `escape_control` first. rich i
 longer than most listings, and what goes to a pipe or a file seldom needs it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,15 +64,14 @@ def state_cell(state: str) -> Styled:
     return Styled(state, STATE_STYLES.get(state, ""))
 
 
-#: Columns that may wrap. The others are short, or are copied into the next command.
+#: Columns that may wrap, between words. The others are short, or are copied into the next command.
 _FOLDING = frozenset(
     {
-        "provider's id",
-        "model",
         "labels",
         "error",
         "endpoint",
         "last answer",
+        "state, answer",
         "answer",
         "poll",
         "its state",
@@ -88,6 +88,9 @@ _FOLDING = frozenset(
 
 FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
 
+#: An id of ours within a text. A column that wraps is as wide as those in it, so none is broken.
+_OWN_ID = re.compile(r"\b[a-z]{3}_[0-9a-z]{26}\b")
+
 GAP = 3  # columns between two columns of a table
 
 
@@ -101,8 +104,8 @@ is_wide: ContextVar[bool] = ContextVar("is_wide", default=False)
 class Listing:
     """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, folding: Collection[str]) -> None:
-        self._names, self.rows, self._folding = columns, rows, folding
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        self._names, self.rows = columns, rows
 
     def plain(self) -> list[str] | None:
         """The lines that rich would draw without a terminal. None where only rich can say how wide a text is."""
@@ -119,38 +122,52 @@ class Listing:
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         rows = [[cell(value) for value in row] for row in self.rows]
-        count = len(self._names) if is_wide.get() else self._fitting(rows, options.max_width)
-        yield _drawn(self._names[:count], [row[:count] for row in rows], self._folding)
-        if count < len(self._names):
-            yield cell(f"too narrow for: {', '.join(self._names[count:])}; -o wide shows all")
+        widths = self._widths(rows, None if is_wide.get() else options.max_width)
+        yield _drawn(self._names, [row[: len(widths)] for row in rows], widths)
+        if len(widths) < len(self._names):
+            yield cell(f"too narrow for: {', '.join(self._names[len(widths) :])}; -o wide shows all")
 
-    def _fitting(self, rows: Sequence[Sequence["Text"]], width: int) -> int:
-        """How many columns fit; at least one."""
-        left, count = width + GAP, 0
+    def _widths(self, rows: Sequence[Sequence["Text"]], width: int | None) -> list[int]:
+        """Of the columns that fit, at least of one. What is left over goes to the first that wraps."""
+        full = [max([len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(self._names)]
+        if width is None:
+            return full
+        left, widths = width + GAP, list[int]()
         for at, name in enumerate(self._names):
-            longest = max([len(name), *(row[at].cell_len for row in rows)])
-            left -= GAP + (min(FOLDED, longest) if name in self._folding else longest)
-            if left < 0:
+            least = full[at] if name not in _FOLDING else min(full[at], max(len(name), *_least(rows, at)))
+            left -= GAP + least
+            if left < 0 and widths:
+                left += GAP + least
                 break
-            count += 1
-        return max(1, count)
+            widths.append(least)
+        for at, least in enumerate(widths):
+            more = min(max(left, 0), full[at] - least)
+            widths[at] += more
+            left -= more
+        return widths
 
 
-def _drawn(columns: Sequence[str], rows: Iterable[Sequence["Text"]], folding: Collection[str]) -> "Table":
+def _least(rows: Sequence[Sequence["Text"]], column: int) -> list[int]:
+    """The columns of the terminal that a wrapped text takes: as many as an id in it."""
+    ids = (found for row in rows for found in _OWN_ID.findall(row[column].plain))
+    return [FOLDED, *map(len, ids)]
+
+
+def _drawn(names: Sequence[str], rows: Iterable[Sequence["Text"]], widths: Sequence[int]) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column not in folding)
+    for name, width in zip(names, widths, strict=False):
+        drawn.add_column(name, overflow="fold", no_wrap=name not in _FOLDING, width=width)
     for row in rows:
         drawn.add_row(*row)
     return drawn
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]], whole: Collection[str] = ()) -> Listing:
-    """Each value of a row becomes a `cell`. The columns `whole` are never wrapped."""
-    return Listing(columns, [list(row) for row in rows], folding=_FOLDING.difference(whole))
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> Listing:
+    """Each value of a row becomes a `cell`."""
+    return Listing(columns, [list(row) for row in rows])
 
 
 def plain_lines(parts: Iterable[object]) -> list[str] | None:

@@ -133,7 +133,6 @@ def resumed_line(resumed: ResumedProvider) -> Text:
 
 
 def models_table(found: Sequence[ModelLimits]) -> Listing:
-    """The name of a model is whole, because it is copied into a request."""
     rows = [
         (
             each.provider,
@@ -151,7 +150,7 @@ def models_table(found: Sequence[ModelLimits]) -> Listing:
         for each in found
     ]
     names = ("provider", "model", "duration", "resolutions", "ratios", "kinds", "pictures", "prompt weight")
-    return table(*names, "seed", "watermark", "reference types", rows=rows, whole=("model",))
+    return table(*names, "seed", "watermark", "reference types", rows=rows)
 
 
 def _range(limits: Range, unit: str) -> str:

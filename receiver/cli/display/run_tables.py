@@ -59,14 +59,14 @@ def runs_table(runs: Sequence[Run], now_ms: int) -> Listing:
         (
             each.id,
             each.kind,
-            state_cell(each.state),
             f"{each.done} of {each.expected}" if each.expected is not None else each.done,
             each.failed or None,
-            clock_and_age(each.created_at, now_ms),
+            state_cell(each.state),
             each.actor,
+            clock_and_age(each.created_at, now_ms),
             clock_and_age(each.ended_at, now_ms),
             each.last_error,
         )
         for each in runs
     ]
-    return table("run", "act", "state", "done", "failed", "started", "by", "ended", "error", rows=rows)
+    return table("run", "act", "done", "failed", "state", "by", "started", "ended", "error", rows=rows)

@@ -28,7 +28,7 @@ def candidates_table(look: Look) -> Listing:
 
 def looks_table(looks: Sequence[Look]) -> Listing:
     rows = [_look_row(each) for each in looks]
-    names = ("task", "provider", "best match", "result", "created", "candidates", "same model", "prompt")
+    names = ("task", "provider", "result", "best match", "created", "candidates", "same model", "prompt")
     return table(*names, rows=rows)
 
 
@@ -36,10 +36,10 @@ def _look_row(look: Look) -> tuple[object, ...]:
     best = look.candidates[0] if look.candidates else None
     result = look.why or look.problem or "exactly one candidate"
     if best is None:
-        return (look.task, look.provider, None, result, None, 0, None, None)
+        return (look.task, look.provider, result, None, None, 0, None, None)
     fitting = sum(each.fits for each in look.candidates)
     compared = (_SAME[best.same_model], _SAME[best.same_prompt])
-    return (look.task, look.provider, best.provider_task_id, result, _after(best), fitting, *compared)
+    return (look.task, look.provider, result, best.provider_task_id, _after(best), fitting, *compared)
 
 
 def _after(each: Candidate) -> str | None:

@@ -165,14 +165,14 @@ def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableTyp
     rows = [
         (
             line.task,
-            line.provider,
             state_cell(line.state),
-            line.plan if line.skipped is None else f"skipped: {line.skipped}",
             line.finding,
             None if line.after in {None, line.state} else state_cell(line.after),
+            line.plan if line.skipped is None else f"skipped: {line.skipped}",
+            line.provider,
         )
         for line in report.tasks
     ]
     would = "would change" if dry_run else "changed"
     text = f"\nasked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
-    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(text))
+    return Group(table("task", "state", "answer", "then", "poll", "provider", rows=rows), cell(text))
