@@ -32,7 +32,7 @@ from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import CallbackTaker, prepared
-from receiver.web.cors import CrossOrigin
+from receiver.web.cors import CrossOrigin, Preflights
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.live import LiveStreams
@@ -123,7 +123,11 @@ def build_app(
 
     app = Application(
         routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],
-        middleware=[Middleware(Tracing, answer=_to_answer), Middleware(CrossOrigin, answer=problem_response)],
+        middleware=[
+            Middleware(CrossOrigin),
+            Middleware(Tracing, answer=_to_answer),
+            Middleware(Preflights, answer=problem_response),
+        ],
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
