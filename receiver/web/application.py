@@ -30,7 +30,7 @@ from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import CallbackTaker, prepared
-from receiver.web.cors import CrossOrigin
+from receiver.web.cors import CrossOrigin, Preflights
 from receiver.web.endpoint import Endpoint
 from receiver.web.media import MediaSlots
 from receiver.web.middleware import (
@@ -109,8 +109,9 @@ def make_application(
         pages,
         routes=[*(_route(endpoint) for endpoint in ROUTES), *pages.routes],
         middleware=[
+            Middleware(CrossOrigin),
             Middleware(Tracing, answer=pages_or_problems(pages)),
-            Middleware(CrossOrigin, answer=problem_response),
+            Middleware(Preflights, answer=problem_response),
         ],
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,

@@ -27,31 +27,47 @@ _REMEMBERED_S = 600
 
 
 class CrossOrigin:
-    """Answers preflights, and lets pages of an allowed origin read answers."""
+    """Lets pages of an allowed origin read answers, also those of the layer that catches unexpected errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        allowed = _allowed(scope) if _is_of_api(scope) else ()
+        if allowed:
+            origin = _origin_of(scope)
+            send = _headed(send, origin if origin in allowed else None)
+        await self._app(scope, receive, send)
+
+
+class Preflights:
+    """Answers preflights. `CrossOrigin` adds what every answer has."""
 
     def __init__(self, app: ASGIApp, answer: Callable[[Scope, Problem], Response]) -> None:
         self._app = app
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = _origin_of(scope)
+        origin = _origin_of(scope) if _is_of_api(scope) and _is_preflight(scope) else None
         if origin is None:
             await self._app(scope, receive, send)
             return
-        services: Services = scope["state"]["services"]
-        allowed = services.settings.api.cors_origins
-        is_allowed = origin in allowed
-        if _is_preflight(scope):
-            answer = _preflight(origin) if is_allowed else self._answer(scope, _refusal(origin, allowed))
-            await answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, _readable(send, origin) if is_allowed else send)
+        allowed = _allowed(scope)
+        answer = _preflight() if origin in allowed else self._answer(scope, _refusal(origin, allowed))
+        await answer(scope, receive, send)
+
+
+def _is_of_api(scope: Scope) -> bool:
+    return scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/"))
+
+
+def _allowed(scope: Scope) -> Sequence[str]:
+    services: Services = scope["state"]["services"]
+    return services.settings.api.cors_origins
 
 
 def _origin_of(scope: Scope) -> str | None:
-    """The origin of a page that asks for something below /v1; None for any other request."""
-    if scope["type"] != "http" or not (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
-        return None
+    """The origin of the page that asks; None without one."""
     found = [value for name, value in scope["headers"] if name == b"origin"]
     return found[0].decode("latin-1") if len(found) == 1 else None
 
@@ -62,13 +78,11 @@ def _is_preflight(scope: Scope) -> bool:
     )
 
 
-def _preflight(origin: str) -> Response:
+def _preflight() -> Response:
     headers = {
-        "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": _METHODS,
         "Access-Control-Allow-Headers": _SENT,
         "Access-Control-Max-Age": str(_REMEMBERED_S),
-        "Vary": "Origin",
         "Cache-Control": "no-store",
     }
     return Response(status_code=204, headers=headers)
@@ -80,12 +94,14 @@ def _refusal(origin: str, allowed: Sequence[str]) -> Problem:
     return Problem(Kind.ORIGIN, f"{why}, so pages of this origin cannot read the API.")
 
 
-def _readable(send: Send, origin: str) -> Send:
-    added = (
-        (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-expose-headers", _READ.encode()),
-        (b"vary", b"Origin"),
-    )
+def _headed(send: Send, origin: str | None) -> Send:
+    """With what an answer says of origins; None: it may be read by none that asks now."""
+    added = [(b"vary", b"Origin")]
+    if origin is not None:
+        added += [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", _READ.encode()),
+        ]
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

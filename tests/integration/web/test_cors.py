@@ -6,6 +6,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from receiver.runtime.keyring import Keyring
 from tests.support.service import Served, a_callback_body, is_problem, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -129,3 +130,35 @@ async def test_without_the_setting_no_origin_is_allowed(tmp_path_factory: pytest
         refused = await _preflight(closed, PAGE)
         assert "is not set" in is_problem(refused, 403)["detail"]
         assert _cors(await closed.get("/v1/tasks", headers={"Origin": PAGE})) == {}
+
+
+async def test_an_answer_of_the_outermost_layer_can_be_read_too(
+    service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request whose head is refused, and one that fails where nobody expected it."""
+    page = {"Origin": PAGE}
+    is_problem(await _readable_by(service, "/v1/tasks/%ff", page), 400)
+
+    async def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(Keyring, "find", failing)
+    is_problem(await _readable_by(service, "/v1/tasks", page), 500)
+
+
+async def _readable_by(service: Served, path: str, headers: dict[str, str]) -> httpx.Response:
+    reply = await service.http.get(path, headers={**service.key("all"), **headers})
+    assert reply.headers["access-control-allow-origin"] == PAGE
+    assert "x-request-id" in reply.headers["access-control-expose-headers"].lower()
+    return reply
+
+
+@pytest.mark.parametrize("origin", [None, OTHER, PAGE])
+async def test_whoever_keeps_answers_is_told_that_they_depend_on_the_origin(
+    service: Served, origin: str | None
+) -> None:
+    headers = service.key("all") if origin is None else {**service.key("all"), "Origin": origin}
+    for path in ("/v1/tasks", "/v1/tasks/tsk_none", "/v1/none", "/v1/tasks/%ff"):
+        varies = (await service.http.get(path, headers=headers)).headers.get_list("vary", split_commas=True)
+        assert [each for each in varies if each.lower() == "origin"] == ["Origin"], path
+    assert "Origin" not in (await service.http.get("/openapi.json", headers=headers)).headers.get("vary", "")

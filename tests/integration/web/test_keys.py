@@ -302,7 +302,7 @@ async def test_a_limited_key_sees_and_changes_only_the_subscriptions_that_it_cre
     name = f"subscriber-{next(iter(limits))}"
     made = await created(service, name=name, scopes=["read", "operate"], **limits)
     headers = {"Authorization": f"Bearer {made['key']}"}
-    conditions = {"providers": ["hiapi"], "labels": {"team": "films"}}
+    conditions: dict[str, Any] = {"providers": ["hiapi"], "labels": {"team": "films"}}
     twin = await created(service, name=f"{name}-twin", scopes=["read", "operate"], **limits)
     others = [
         await create_subscription(service, **conditions),

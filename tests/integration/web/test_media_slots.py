@@ -89,7 +89,7 @@ async def test_a_client_that_leaves_before_the_first_byte_gives_its_slot_back(
 async def test_a_slot_is_free_again_after_a_whole_file_and_after_none(tmp_path: Path) -> None:
     film = replying(whole(FILM, b"Content-Type: video/mp4"))
     async with serving(film) as server, _succeeding(tmp_path, server) as service:
-        for _ in range(2 * media.AT_ONCE):
+        for _ in range(2 * opening.AT_ONCE):
             assert (await service.get(FILE, key="read")).content == FILM
             is_problem(await service.get("/v1/tasks/tsk_1/files/1", key="read"), 404)
         await _until_taken(service, 0)
