@@ -5,6 +5,7 @@ Nothing else reads the environment.
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -41,10 +42,20 @@ def _given(environ: Mapping[str, str] | None) -> dict[str, str]:
 def _written(dotenv: Path | None) -> "tuple[Mapping[str, str], tuple[SettingProblem, ...]]":
     if dotenv is None or not os.path.lexists(dotenv):
         return {}, ()
+    return _read_file(dotenv) if dotenv.is_file() else _read_pipe(dotenv.absolute())
+
+
+def _read_file(dotenv: Path) -> "tuple[Mapping[str, str], tuple[SettingProblem, ...]]":
     from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - not needed without such a file, and listings start quickly
 
     written, unread = read_env_file(dotenv)
     return {name: text for name, text in written.items() if text.strip()}, unread
+
+
+@cache
+def _read_pipe(dotenv: Path) -> "tuple[Mapping[str, str], tuple[SettingProblem, ...]]":
+    """As `_read_file`, once in a process: nothing comes from a pipe a second time."""
+    return _read_file(dotenv)
 
 
 def load_settings(

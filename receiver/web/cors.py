@@ -58,7 +58,8 @@ class Preflights:
 
 
 def _is_of_api(scope: Scope) -> bool:
-    return scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/"))
+    path: str = scope.get("path", "")
+    return scope["type"] == "http" and (path == "/v1" or path.startswith("/v1/"))
 
 
 def _allowed(scope: Scope) -> Sequence[str]:
