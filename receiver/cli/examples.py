@@ -23,7 +23,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2h --only missing",
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2026-11-25T10:00:00Z --dry-run",
     ),
-    "doctor": ("doctor", "doctor --offline --json"),
+    "doctor": (
+        "doctor",
+        "doctor --offline --json",
+        "doctor --fail-on warn",
+        "doctor --url https://whenfinal.example.com",
+    ),
     "simulate": ("simulate > .env", "simulate --speed 10 --fault stuck=0.1"),
     "counts": ("counts", "counts --json"),
     "alerts": ("alerts > whenfinal.rules.yml",),

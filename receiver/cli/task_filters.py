@@ -86,8 +86,10 @@ class BulkOptions(TaskFilterOptions):
 
 def check_choice(names: Sequence[str], given: BulkOptions) -> None:
     """Raise CommandFailed unless the tasks are chosen in one way: by their ids, by a filter, or all."""
-    if names and (given.are_filters_given or given.everything or given.dry_run):
-        raise CommandFailed("give ids or a filter, not both; --dry-run goes with a filter", status=USAGE)
+    if names and (given.are_filters_given or given.everything):
+        raise CommandFailed("give ids or a filter, not both", status=USAGE)
+    if names and given.dry_run:
+        raise CommandFailed("--dry-run goes with a filter, not with ids", status=USAGE)
     if given.everything and given.are_filters_given:
         raise CommandFailed("--all goes without a filter", status=USAGE)
     if not names and not given.are_filters_given and not given.everything:

@@ -55,7 +55,7 @@ def test_the_place_of_a_queued_task_is_shown_and_explained(full: Cli) -> None:
     assert "It is number 2 of 2 that wait for room at hiapi." in explained
     assert f"whenfinal tasks cancel {first}" in explained
     doctor = full.run("doctor", "--offline").out
-    assert "2 queued, the oldest for" in doctor
+    assert "2 queued (since " in doctor
 
 
 def test_the_queue_is_listed_in_the_order_of_sending_with_its_length_below(full: Cli) -> None:

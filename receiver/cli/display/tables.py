@@ -100,11 +100,11 @@ def request_lines(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for name, value in video.items() if isinstance(video, dict) else ():
         if name != "model":
             values = value if isinstance(value, list) else [value]
-            yield from ((f"wanted {name.replace('_', ' ')}", each) for each in values)
+            yield from ((name.replace("_", " "), each) for each in values)
     if isinstance(raw, dict):
-        yield "wanted path", raw.get("path")
-        yield "wanted body", json.dumps(raw.get("body"), ensure_ascii=False)
-    yield "wanted within", format_duration(deadline_s * 1000) if isinstance(deadline_s, int) else None
+        yield "path", raw.get("path")
+        yield "body", json.dumps(raw.get("body"), ensure_ascii=False)
+    yield "to end within", format_duration(deadline_s * 1000) if isinstance(deadline_s, int) else None
 
 
 def timeline_table(timeline: Sequence[TimelineEntry], created_at: str, now_ms: int) -> Table:

@@ -13,11 +13,10 @@ from receiver.store.backups import BackupNote
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.tasks.model.queue import QueueDepth
 from receiver.webhooks.model.delivery import FanOutLag
-from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, is_troubled
+from receiver.webhooks.model.endpoint_health import EndpointState, is_troubled
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import subscription_breaker
 from submitter.timestamps import rfc3339
 
 NAMED = 3  # subscriptions in one line
@@ -66,7 +65,7 @@ def check_tasks(snapshot: Snapshot) -> Iterator[Check]:
         if every.number:
             yield warn(
                 name,
-                f"{_number(every)} {some}{_since(every, snapshot.at_ms)}",
+                f"{_number(every)} {some}",
                 hint=cure,
                 count=every.number,
                 since_ms=every.since_ms,
@@ -74,7 +73,7 @@ def check_tasks(snapshot: Snapshot) -> Iterator[Check]:
         else:
             yield ok(name, none, count=0)
     queued = _together([each.queued for each in snapshot.providers])
-    words = f"{_number(queued)} queued{_since(queued, snapshot.at_ms)}" if queued.number else "no task is queued"
+    words = f"{_number(queued)} queued" if queued.number else "no task is queued"
     yield ok("queue", words, count=queued.number, since_ms=queued.since_ms)
 
 
@@ -100,9 +99,7 @@ def check_backup(last: BackupNote | None, place: LedgerFile | LedgerServer, now_
     if last is None:
         return warn("backup", "no backup of this ledger was noted", hint=f"make one: {how}")
     what = f"the last one was noted {format_duration(max(0, now_ms - last.at_ms))} ago, at {last.place}"
-    if now_ms - last.at_ms > OLD_BACKUP_MS:
-        return warn("backup", what, hint=f"make one: {how}", since_ms=last.at_ms)
-    return ok("backup", what, since_ms=last.at_ms)
+    return warn("backup", what, hint=f"make one: {how}") if now_ms - last.at_ms > OLD_BACKUP_MS else ok("backup", what)
 
 
 def check_keys(keys: Sequence[ApiKeyDigest]) -> Check:
@@ -126,17 +123,12 @@ def _number(found: Open) -> str:
     return f"{found.number:,}{' or more' if found.number >= MOST else ''}"
 
 
-def _since(found: Open, now_ms: int) -> str:
-    return "" if found.since_ms is None else f", the oldest for {format_duration(max(0, now_ms - found.since_ms))}"
-
-
 def check_queues(depths: Sequence[QueueDepth], accounts: Iterable[AccountStatus], now_ms: int) -> Iterator[Check]:
     """How many tasks wait for room at each account, and since when."""
     known = {account.provider: account for account in accounts}
     for queue in depths:
         account = known.get(queue.provider)
-        oldest = format_duration(now_ms - queue.oldest_ms)
-        what = f"{queue.depth} queued, the oldest for {oldest}"
+        what = f"{queue.depth} queued"
         hint = f"list them: whenfinal tasks list --state queued --provider {queue.provider}"
         if account is not None and account.are_submits_held(now_ms):
             held = f"{what}; submits are held back: {account.submits_paused_reason}"
@@ -181,7 +173,7 @@ def _disabled(statuses: Sequence[SubscriptionStatus]) -> Iterator[Check]:
     if found:
         hint = "when its endpoint works again: whenfinal subscriptions resume ID; its pending deliveries have waited"
         since_ms = min((each.disabled_ms for each in found if each.disabled_ms is not None), default=None)
-        what = f"disabled because of their answers: {_named(found)}"
+        what = f"{len(found)} disabled because of their answers: {_named(found)}"
         yield warn("webhooks", what, hint=hint, count=len(found), since_ms=since_ms)
 
 
@@ -191,14 +183,16 @@ def _is_disabled_by_failures(own: Subscription) -> bool:
 
 def _failing(statuses: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]:
     found = [
-        each.subscription
+        each.endpoint
         for each in statuses
         if each.subscription.state is SubscriptionState.ACTIVE
-        and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
+        and each.endpoint is not None
+        and is_troubled(each.endpoint, now_ms)
     ]
     if found:
         hint = "see the last answer: whenfinal subscriptions show ID; end its pause: whenfinal subscriptions test ID"
-        yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", hint=hint, count=len(found))
+        what = f"{len(found)} subscribed that fail or are paused: {_named(found)}"
+        yield warn("webhooks", what, hint=hint, count=len(found), since_ms=_failing_since_ms(found))
 
 
 def _dead(dead: Open) -> Iterator[Check]:
@@ -215,15 +209,18 @@ def _notify(hosts: Sequence[EndpointStatus], now_ms: int) -> Iterator[Check]:
     """Hosts that tasks name in `notify`."""
     if failing := [each.endpoint for each in hosts if is_troubled(each.endpoint, now_ms)]:
         hint = "list them: whenfinal endpoints list --failing; when one works again: whenfinal endpoints resume HOST"
-        since_ms = min((each.failing_since_ms for each in failing if each.failing_since_ms is not None), default=None)
-        what = f"hosts of notify that fail or are paused: {_named(failing)}"
-        yield warn("notify", what, hint=hint, count=len(failing), since_ms=since_ms)
+        what = f"{len(failing)} named in notify that fail or are paused: {_named(failing)}"
+        yield warn("notify", what, hint=hint, count=len(failing), since_ms=_failing_since_ms(failing))
     if with_dead := [each.endpoint for each in hosts if each.dead]:
         what = f"dead letters at hosts of notify: {sum(each.dead for each in hosts)}, at {_named(with_dead)}"
         hint = (
             "see why: whenfinal deliveries list --endpoint HOST; then: whenfinal endpoints resume HOST --dead-letters"
         )
         yield warn("notify", what, hint=hint, count=sum(each.dead for each in hosts))
+
+
+def _failing_since_ms(found: Sequence[EndpointState]) -> int | None:
+    return min((each.failing_since_ms for each in found if each.failing_since_ms is not None), default=None)
 
 
 def _named(found: Sequence[Subscription] | Sequence[EndpointState]) -> str:
