@@ -180,7 +180,9 @@ def _check_keys(tasks: Sequence[BatchTask | BrokenTask]) -> None:
     first = {key: keys.index(key) for key in keys if key is not None}
     twice = [
         Violation(
-            field=f"tasks[{place}].idempotency_key", rule=f"is that of tasks[{first[key]}] too", accepted="others"
+            field=f"tasks[{place}].idempotency_key",
+            rule=f"is that of tasks[{first[key]}] too",
+            accepted="a key that no other task of the batch has",
         )
         for place, key in enumerate(keys)
         if key is not None and first[key] != place

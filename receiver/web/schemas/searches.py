@@ -4,7 +4,7 @@ A list and an act on all that it shows take the same names. Filters that nothing
 caller meant another thing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
@@ -143,16 +143,25 @@ class TasksQuery(TaskConditions, Query):
     )
 
 
+_NAMES_A_TASK = (
+    "an id of ours or its beginning, the provider's id, PROVIDER/ID, an idempotency key, the id of an event or of a "
+    "delivery, or a label as name=value"
+)
+
+
 class FindQuery(Query):
-    text: Foreign = Field(
-        description="an id of ours or its beginning, the provider's id, PROVIDER/ID, an idempotency key, the id of an "
-        "event or of a delivery, or a label as name=value",
-        examples=["tk-hiapi-01K5QW8Y"],
-    )
+    text: Foreign = Field(description=_NAMES_A_TASK, examples=["tk-hiapi-01K5QW8Y"])
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = Field(
         default=None, description=NEXT_CURSOR, examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_text(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "text" not in values:
+            raise contradiction("text", "is missing", _NAMES_A_TASK)
+        return values
 
 
 def _read_host(text: object) -> object:

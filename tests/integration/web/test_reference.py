@@ -22,6 +22,14 @@ async def test_the_reference_is_open_and_lets_in_its_own_style_alone(service: Se
     assert first.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_each_operation_leads_back_to_the_list_of_all(service: Served) -> None:
+    page = (await service.http.get("/docs")).text
+    operations = re.findall('<article class="operation".*?</article>', page, re.DOTALL)
+    assert page.count('id="contents"') == 1
+    assert operations
+    assert all('href="#contents"' in each for each in operations)
+
+
 async def test_the_reference_takes_no_parameters_and_no_other_method(service: Served) -> None:
     is_problem(await service.http.get("/docs?x=1"), 400)
     is_problem(await service.http.post("/docs"), 405)

@@ -191,3 +191,4 @@ async def test_a_search_needs_the_scope_read_and_a_text(service: Served) -> None
     is_problem(await service.get("/v1/find?text=x", key="submit"), 403)
     problem = is_problem(await service.get("/v1/find"), 400)
     assert [error["field"] for error in problem["errors"]] == ["text"]
+    assert "a label as name=value" in problem["errors"][0]["accepted"]
