@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from openapi_schema_validator import OAS31Validator
 
 from receiver.events.model.event import EventType
-from receiver.store.errors import StoreUnavailable
 from receiver.web.schemas.subscriptions import ChangeSubscriptionRequest, CreateSubscriptionRequest
 from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
@@ -273,29 +271,6 @@ async def test_a_rotated_secret_is_shown_once_and_the_old_one_ends_later(service
     shown = (await service.get(f"{PATH}/{made['id']}")).json()
     assert {name: shown[name] for name in MEMBERS.split()} | {"secret": rotated["secret"]} == rotated
     assert shown["previous_secret_until"] > shown["changed_at"]
-
-
-async def test_a_rotation_answers_with_the_secret_where_the_ledger_fails_once_it_is_stored(
-    service: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = await create_subscription(service)
-    repository = type(service.services.store.subscriptions)
-    change, find = repository.change, repository.find
-
-    async def fails(*arguments: Any) -> Any:
-        raise StoreUnavailable("the ledger is locked")
-
-    async def changes(*arguments: Any, **named: Any) -> Any:
-        changed = await change(*arguments, **named)
-        monkeypatch.setattr(repository, "find", fails)
-        return changed
-
-    monkeypatch.setattr(repository, "change", changes)
-    answer = await service.post(f"{PATH}/{made['id']}/rotate-secret")
-    monkeypatch.setattr(repository, "find", find)
-    stored = await service.services.store.subscriptions.find(made["id"])
-    assert stored is not None
-    assert (answer.status_code, answer.json()["secret"]) == (200, stored.subscription.secret)
 
 
 async def test_a_rotation_takes_a_given_secret_and_an_overlap_of_nothing(service: Served) -> None:
