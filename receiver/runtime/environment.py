@@ -29,7 +29,7 @@ def read_variables(
     given = {name: text for name, text in real.items() if text.strip()}
     if dotenv is None or not os.path.lexists(dotenv):
         return given, ()
-    from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - not needed without such a file, and listings start quickly
+    from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - without such a file it is not needed, and a listing starts quickly
 
     written, unread = read_env_file(dotenv)
     return {**written, **given}, unread
@@ -37,7 +37,7 @@ def read_variables(
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> "Settings":
     """Read the variables as `read_variables` does. Raise ConfigError that names every problem of both."""
-    from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - pydantic; a listing needs the variables alone
+    from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - imports pydantic, and a listing starts quickly because it needs the variables alone
 
     variables, unread = read_variables(environ, dotenv)
     read = read_settings(variables)

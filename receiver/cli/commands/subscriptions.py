@@ -30,7 +30,7 @@ from receiver.runtime.services import Services
 from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Backlog
 from receiver.webhooks.model.endpoint_status import ResumedSubscription
-from receiver.webhooks.model.request import SubscriptionRequest
+from receiver.webhooks.model.request import USUAL_OVERLAP_S, SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_result, resumed_subscription_view, subscription_view
 from submitter import api_webhooks
@@ -181,21 +181,22 @@ def rotate_secret(
     subscription_id: SubscriptionId,
     *,
     overlap: Annotated[
-        float,
+        float | None,
         parsed_option(
             "--overlap",
             "SPAN",
             parse_duration_s,
-            "How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
+            "How long webhooks are signed with the old secret as well: 30m, 7d; 0s ends it now. Without it 24h.",
         ),
-    ] = "24h",  # type: ignore[assignment]  # typer gives a default to the parser, which takes text and returns the float
+    ] = None,
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:
     secret = read_secret(secret_file)
+    overlap_s = USUAL_OVERLAP_S if overlap is None else overlap
 
     async def work(services: Services) -> SubscriptionStatus:
-        rotated = await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
+        rotated = await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap_s, actor=ACTOR)
         return await _with_endpoint(services, subscription_id, rotated)
 
     _show_with_secret(with_services(work), made=secret_file is None, as_json=as_json)
