@@ -67,5 +67,5 @@ def _with_option(command: Command, option: Parameter, run: Callable[..., None]) 
         run(named.pop(option.name), *arguments, **named)
 
     own = signature(command)
-    with_option.__signature__ = Signature([*own.parameters.values(), option])  # type: ignore[attr-defined]  # inspect reads it; mypy does not know it
+    vars(with_option)["__signature__"] = Signature([*own.parameters.values(), option])  # where `inspect` looks first
     return with_option

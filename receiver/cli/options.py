@@ -111,7 +111,7 @@ def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], C
             given = dataclass_type(**{option.name: named.pop(option.name) for option in options})
             command(*arguments, given=given, **named)
 
-        run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]  # inspect reads it; mypy does not know it
+        vars(run)["__signature__"] = Signature([*own, *options])  # where `inspect` looks first
         return run
 
     return decorate

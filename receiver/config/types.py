@@ -76,7 +76,7 @@ class InvalidValue(ValueError):
         self.hint = hint
 
 
-def setting(  # noqa: PLR0913 - each argument is something else that .env.example says about a setting
+def setting(  # noqa: PLR0913 - each argument is one thing that .env.example says about a setting
     env: str,
     default: object = None,
     *,
@@ -86,7 +86,7 @@ def setting(  # noqa: PLR0913 - each argument is something else that .env.exampl
     danger: str = "",
     between: tuple[float, float] | None = None,
     secret: bool = False,
-) -> Any:  # noqa: ANN401 - as pydantic.Field, so that the field may have any annotation
+) -> Any:  # noqa: ANN401 - a field may have any annotation, as with pydantic.Field
     """A pydantic field that is read from the environment variable `env`.
 
     `danger` says what a bad value does; empty where none can do harm. `between` is inclusive.

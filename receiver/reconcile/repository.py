@@ -50,7 +50,7 @@ class PollRepository(Repository):
         self._new_id = new_id
         self._ledger = ledger
 
-    async def lease_due(  # noqa: PLR0913 - one transaction needs all of them, each by name
+    async def lease_due(  # noqa: PLR0913 - one transaction needs all of them, and all but one are given by name
         self,
         provider: str,
         *,

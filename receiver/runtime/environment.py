@@ -46,7 +46,7 @@ def _written(dotenv: Path | None) -> "tuple[Mapping[str, str], tuple[SettingProb
 
 
 def _read_file(dotenv: Path) -> "tuple[Mapping[str, str], tuple[SettingProblem, ...]]":
-    from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - not needed without such a file, and listings start quickly
+    from receiver.runtime.env_file import read_env_file  # noqa: PLC0415 - without such a file it is not needed, and a listing starts quickly
 
     written, unread = read_env_file(dotenv)
     return {name: text for name, text in written.items() if text.strip()}, unread
@@ -69,7 +69,7 @@ def load_settings(
 
     What is not set has its value of `defaults`; what is in `instead` has that one, whatever is set.
     """
-    from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - pydantic; a listing needs the variables alone
+    from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - imports pydantic, and a listing starts quickly because it needs the variables alone
 
     variables, unread = read_variables(environ, dotenv)
     read = read_settings({**(defaults or {}), **variables, **(instead or {})})
@@ -83,8 +83,8 @@ def load_shell_settings(url: str | None) -> "ShellSettings":
 
     A URL of `.env` is used with a key of `.env` alone: in a folder of somebody else it may lead anywhere.
     """
-    from receiver.config.sections import ShellSettings  # noqa: PLC0415 - as above
-    from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - as above
+    from receiver.config.sections import ShellSettings  # noqa: PLC0415 - imports pydantic, which a listing does not need
+    from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - imports pydantic, which a listing does not need
 
     given = _given(None) if url is None else {**_given(None), _URL: url}
     written, unread = _written(DOTENV)

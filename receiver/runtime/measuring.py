@@ -23,7 +23,7 @@ def open_spans(settings: Settings) -> AbstractAsyncContextManager[Spans]:
     if settings.trace.otel == "off":
         return nullcontext(Spans())
     try:
-        from receiver.runtime.tracing import otel_spans  # noqa: PLC0415 - off, nothing of it is imported
+        from receiver.runtime.tracing import otel_spans  # noqa: PLC0415 - OpenTelemetry is an extra, and is imported only where it is on
     except ImportError as error:  # the extra is not installed
         raise ConfigError(
             "WHENFINAL_OTEL: OpenTelemetry is not installed", hint="run pip install 'whenfinal[otel]', or leave it off"

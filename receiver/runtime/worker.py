@@ -145,7 +145,7 @@ class JobRunner:
             await asyncio.wait(self._running)
 
 
-class _Every(BaseTrigger):  # type: ignore[misc]  # apscheduler comes without types, so its base class is Any
+class _Every(BaseTrigger):  # type: ignore[misc]  # apscheduler is published without types, so mypy takes the base class for Any
     """An interval after the current time, however long ago the previous tick was due."""
 
     def __init__(self, interval_s: float) -> None:

@@ -143,7 +143,7 @@ def _column_code(name: str, column: str, hint: _FieldType, own: Conversion | Non
 def _compile(parameters: str, expression: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     """A function. Compiled, as `dataclasses` compiles `__init__`, because a loop over the fields slows intake down."""
     source = f"lambda {parameters}: {expression}"
-    function: Callable[..., Any] = eval(source, dict(names))  # noqa: S307 - made of the names of our own fields alone
+    function: Callable[..., Any] = eval(source, dict(names))  # noqa: S307 - the source is made of the names of our own fields alone, never of a value
     return function
 
 

@@ -55,7 +55,7 @@ class OpenLedgerFile:
         self._sized = ledger_files(real)[:2]
         paths = [path, *ledger_files(real)[1:]]
         found = {each: _identity(each) for each in paths}
-        self._opened: Mapping[str, FileIdentity] = {str(each): this for each, this in found.items() if this is not None}
+        self._opened: Mapping[Path, FileIdentity] = {each: this for each, this in found.items() if this is not None}
         self._is_gone = False
         self._logging = Lock()
 
@@ -69,7 +69,7 @@ class OpenLedgerFile:
             if found != opened:
                 raise self._gone(path, is_replaced=found is not None)
         if self._is_gone and self._notes(is_gone=False):
-            log.warning("ledger_back", ledger=next(iter(self._opened)))
+            log.warning("ledger_back", ledger=str(next(iter(self._opened))))
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of the ledger and of its write-ahead log; 0 for a file that is not there."""
@@ -83,7 +83,7 @@ class OpenLedgerFile:
             self._is_gone = is_gone
         return is_news
 
-    def _gone(self, path: str, *, is_replaced: bool) -> LedgerGone:
+    def _gone(self, path: Path, *, is_replaced: bool) -> LedgerGone:
         problem = (
             f"another file is at {path} than the one that is open; restart this process to use it"
             if is_replaced
@@ -94,10 +94,10 @@ class OpenLedgerFile:
         return LedgerGone(problem)
 
 
-def _identity(path: Path | str) -> FileIdentity | None:
+def _identity(path: Path) -> FileIdentity | None:
     """None when there is no file that can be seen."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - three for each check, and a path of pathlib costs more than the call
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -119,7 +119,7 @@ def batch_statement(statement: str) -> str | None:
         chosen = f"INSERT INTO {table} ({insert['columns']}) SELECT {insert['values']} "
     elif update:
         table, end = update["table"], f" WHERE {update['table']}.id = r.id"
-        chosen = f"UPDATE {table} SET {update['changes']}"  # noqa: S608 - parts of a named statement
+        chosen = f"UPDATE {table} SET {update['changes']}"  # noqa: S608 - both parts are of a named statement of ours; values are parameters
     else:
         return None
     return f"{PLACEHOLDER.sub(_OF_ROW, chosen)}FROM json_populate_recordset(NULL::{table}, %(rows)s::json) AS r{end}"

@@ -66,7 +66,7 @@ class PostgresListener:
         while True:
             try:
                 await self._listen()
-            except Exception as error:  # noqa: BLE001 - consumers poll meanwhile, and it tries again
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and tried again; consumers poll meanwhile
                 self._warn(error)
             # Random, because nodes that lost the same server must not come back at the same time.
             await asyncio.sleep(self._pause_s * secrets.SystemRandom().uniform(0.5, 1))

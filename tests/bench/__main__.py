@@ -122,7 +122,9 @@ def _measured(cases: Sequence[Case], console: Console | None, *, is_quick: bool)
             if console:
                 console.print(tables(outcome))
 
-        say = lambda what: progress.update(bar, description=what)  # noqa: E731
+        def say(what: str) -> None:
+            progress.update(bar, description=what)
+
         return run_all(cases, is_quick=is_quick, say=say, on_round=on_round, on_case=on_case)
 
 

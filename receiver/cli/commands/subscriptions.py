@@ -213,14 +213,14 @@ def rotate_secret(
     subscription_id: SubscriptionId,
     *,
     overlap: Annotated[
-        float,
+        float | None,
         parsed_option(
             "--overlap",
             "SPAN",
             parse_duration_s,
-            "How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
+            "How long webhooks are signed with the old secret as well: 30m, 7d; 0s ends it now. Without it 24h.",
         ),
-    ] = "24h",  # type: ignore[assignment]  # typer gives a default to the parser, which takes text and returns the float
+    ] = None,
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:

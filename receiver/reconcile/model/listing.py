@@ -65,7 +65,7 @@ class Listed(Enum):
     BEHIND = auto()
 
 
-def plan_list(  # noqa: PLR0913 - each is one fact about the list, by name
+def plan_list(  # noqa: PLR0913 - a pure function of eight facts, six of them given by name
     tasks: Sequence[Task],
     adapter: ListsTasks,
     *,

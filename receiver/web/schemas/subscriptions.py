@@ -18,14 +18,12 @@ from receiver.web.schemas.tasks import (
     SubscriptionId,
 )
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
-from receiver.webhooks.model.request import LONGEST_OVERLAP_S, SubscriptionRequest
+from receiver.webhooks.model.request import LONGEST_OVERLAP_S, USUAL_OVERLAP_S, SubscriptionRequest
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.request import at_most
 from submitter.timestamps import find_rfc3339_ms
 
 MOST_VALUES = 1_000  # in one condition; the service itself allows fewer
-
-DEFAULT_OVERLAP_S = 86_400
 
 _LISTED = (Field(strict=False, max_length=MOST_VALUES, fail_fast=True), at_most(MOST_VALUES))
 
@@ -141,7 +139,7 @@ class RotateSecretRequest(RequestBody):
     """Without a secret one is made. The old one signs as well for `overlap_s`, a day by default; 0 ends it at once."""
 
     secret: str | None = None
-    overlap_s: float = Field(default=DEFAULT_OVERLAP_S, ge=0, le=LONGEST_OVERLAP_S)
+    overlap_s: float = Field(default=USUAL_OVERLAP_S, ge=0, le=LONGEST_OVERLAP_S)
 
 
 class SubscriptionsQuery(Query):

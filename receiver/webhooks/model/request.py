@@ -22,6 +22,8 @@ DESCRIPTION_CAP = 500  # characters
 
 RATE_MIN_PER_S, RATE_MAX_PER_S = 0.001, 10_000.0
 
+USUAL_OVERLAP_S = 86_400.0
+
 LONGEST_OVERLAP_S = 2_592_000.0  # 30 days
 
 #: The reason of a subscription that a person disabled. It is stored and shown, so its text stays.

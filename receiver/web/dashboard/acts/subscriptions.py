@@ -9,7 +9,7 @@ from receiver.web.dashboard.model.subscription_sheet import breaker_of, overlap_
 from receiver.web.problems import Kind, Problem, not_found
 from receiver.webhooks.model.delivery import COUNTED_MOST, Figures
 from receiver.webhooks.model.endpoint_health import EndpointState, is_troubled
-from receiver.webhooks.model.request import LONGEST_OVERLAP_S
+from receiver.webhooks.model.request import LONGEST_OVERLAP_S, USUAL_OVERLAP_S
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import InvalidRequest, Violation
 
@@ -131,7 +131,7 @@ def _seen(asked: Asked) -> int:
 
 def read_overlap_s(asked: Asked) -> int:
     """How long the old secret signs as well. Raise InvalidRequest."""
-    text = asked.value("overlap_s") or "86400"
+    text = asked.value("overlap_s") or f"{USUAL_OVERLAP_S:.0f}"
     if not text.isascii() or not text.isdigit() or len(text) > len(str(int(LONGEST_OVERLAP_S))):
         rule, accepted = "is no number of seconds", f"0 to {LONGEST_OVERLAP_S:.0f}"
         raise InvalidRequest([Violation(field="overlap_s", rule=rule, accepted=accepted)])
