@@ -345,6 +345,7 @@ UNGUARDED: Mapping[str, str] = {
     "prove_writable": "nobody reads its row",
     "update_task": "its transaction has locked the task",
     "end_task": "its transaction has locked the task",
+    "release_provider_task_id": "its transaction has locked the task",
     "count_reports": "its transaction has locked the task",
     "update_endpoint": "its transaction has locked the endpoint",
     "update_endpoint_due_time": "it sets what is true of the deliveries",
