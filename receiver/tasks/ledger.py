@@ -148,6 +148,7 @@ class _Batch:
         self._adopted: set[TaskId] = set()
         self._changed: set[TaskId] = set()
         self._counted: set[TaskId] = set()
+        self._losing_id: set[TaskId] = set()
         self._observation_rows: list[dict[str, Any]] = []
         self._drafts: list[EventDraft] = []
 
@@ -241,6 +242,8 @@ class _Batch:
             self._tasks[after.id] = after
             self._changed.add(after.id)
         if before.provider_task_id != after.provider_task_id:
+            if before.provider_task_id is not None and after.id in self._stored:
+                self._losing_id.add(after.id)
             self._by_key.pop((before.provider, before.provider_task_id), None)
             self._by_key[after.provider, after.provider_task_id] = after.id
         if stored is not Stored.COUNTED:
@@ -250,6 +253,7 @@ class _Batch:
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """Write what was gathered. Return the outcomes with the numbers that their events got."""
+        await self._release_ids(tx)
         await self._write_adopted(tx)
         await self._write_changed(tx)
         await tx.execute_many("insert_observation", self._observation_rows)
@@ -257,16 +261,20 @@ class _Batch:
         seqs = {event.id: event.seq for event in events}
         return [_with_seq(outcome, seqs) for outcome in outcomes] if seqs else outcomes
 
+    async def _release_ids(self, tx: Tx) -> None:
+        """Take from each task the provider's id that it loses.
+
+        Before anything else is written, because another task, also an adopted one, may get it in the same transaction.
+        """
+        await tx.execute_many("release_provider_task_id", [{"id": task_id} for task_id in sorted(self._losing_id)])
+
     async def _write_changed(self, tx: Tx) -> None:
         """Write of each task only what may have changed, because a task has many columns and indexes."""
         changed = [self._tasks[task_id] for task_id in sorted(self._changed - self._adopted)]  # locked in this order
-        only_ended = {task.id for task in changed if is_only_ended(self._stored[task.id], task)}
+        keeping_id = [task for task in changed if task.id not in self._losing_id]
+        only_ended = {task.id for task in keeping_id if is_only_ended(self._stored[task.id], task)}
         await tx.execute_many("end_task", [ended_row(task) for task in changed if task.id in only_ended])
-        others = [task for task in changed if task.id not in only_ended]
-        # First those that lose the provider's id, because another one may get it, and the rows of a call have no order.
-        for has_id in (False, True):
-            rows = [task_row(task) for task in others if (task.provider_task_id is not None) is has_id]
-            await tx.execute_many("update_task", rows)
+        await tx.execute_many("update_task", [task_row(task) for task in changed if task.id not in only_ended])
         counted = sorted(self._counted - self._changed - self._adopted)
         await tx.execute_many("count_reports", [reports_row(self._tasks[task_id]) for task_id in counted])
 

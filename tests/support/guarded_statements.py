@@ -346,6 +346,7 @@ UNGUARDED: Mapping[str, str] = {
     "bump_api_keys_version": "it only counts up",
     "update_task": "its transaction has locked the task",
     "end_task": "its transaction has locked the task",
+    "release_provider_task_id": "its transaction has locked the task",
     "count_reports": "its transaction has locked the task",
     "update_endpoint": "its transaction has locked the endpoint",
     "update_endpoint_due_time": "it sets what is true of the deliveries",

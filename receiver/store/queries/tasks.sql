@@ -58,6 +58,9 @@ UPDATE tasks SET
     submits = :submits, final_event = :final_event, supersedes = :supersedes, reports = :reports
 WHERE id = :id;
 
+-- release_provider_task_id: a task loses the provider's id, which another one may get
+UPDATE tasks SET task_id = NULL WHERE id = :id;
+
 -- end_task: what nearly every end changes, and nothing else, because the other columns have indexes
 UPDATE tasks SET
     state = :state, raw_state = :raw_state, progress = :progress, outputs = :outputs, error = :error,

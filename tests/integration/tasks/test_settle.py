@@ -203,6 +203,40 @@ async def test_an_id_is_taken_back_in_whichever_order_the_server_updates_the_row
         assert ((await _task(store, ONE)).state, (await _task(store, TWO)).state) == (S.SUCCEEDED, S.UNCERTAIN)
 
 
+@pytest.mark.parametrize("names", [(ONE, TWO), (TWO, ONE)])
+@pytest.mark.parametrize("second", ["p2", None])
+async def test_one_batch_of_callbacks_puts_every_wrong_id_right(
+    store: Store, names: tuple[TaskId, TaskId], second: str | None
+) -> None:
+    """The id that one task loses is the other's, whose own wrong id may be the first one's."""
+    first, other = names
+    await _settled(store, "p1", first)
+    await (_has(store, S.UNCERTAIN, other) if second is None else _settled(store, second, other))
+    reports = [
+        a_report(provider_task_id="p2", expected_task_id=first),
+        a_report(provider_task_id="p1", expected_task_id=other),
+    ]
+    outcomes = await store.ledger.record(reports, LATER)
+    assert [each.verdict for each in outcomes if isinstance(each, Recorded)] == [Verdict.APPLIED, Verdict.APPLIED]
+    ids = [(await _task(store, name)).provider_task_id for name in names]
+    assert ids == ["p2", "p1"]
+    assert await _event_types(store) == ["task.succeeded", "task.succeeded"]
+
+
+async def test_an_id_that_a_task_loses_may_be_that_of_a_task_that_was_submitted_elsewhere(store: Store) -> None:
+    await _settled(store, "p1", ONE)
+    reports = [
+        a_report(provider_task_id="p2", expected_task_id=ONE),
+        a_report(provider_task_id="p1", allow_adoption=True),
+    ]
+    own, elsewhere = await store.ledger.record(reports, LATER)
+    assert isinstance(own, Recorded)
+    assert isinstance(elsewhere, Recorded)
+    assert (elsewhere.task.adopted, elsewhere.task.provider_task_id) == (True, "p1")
+    assert (await _task(store, ONE)).provider_task_id == "p2"
+    assert await _event_types(store) == ["task.succeeded", "task.succeeded"]
+
+
 async def test_an_id_that_has_brought_an_end_is_taken_from_nobody(store: Store) -> None:
     await _settled(store, "p1", ONE)
     await store.ledger.record([a_report(provider_task_id="p1")], T0)
