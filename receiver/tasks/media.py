@@ -1,4 +1,4 @@
-"""Fetch a picture or a film that a task names, for a person to look at, and never anything else.
+"""Fetch a picture or a film that a task names, to look at it or to save it, and never anything else.
 
 Only the head of the reply that is checked here is handed on. A file whose server does not say what it is, as storage
 often does not, is recognised by its first bytes.
@@ -23,9 +23,7 @@ CONNECTIONS = 2 * AT_ONCE  # apart from those of webhooks; a part of a file may 
 
 IDLE_S = 20.0  # without a byte
 
-WHOLE_S = 600.0  # for one of them, however slowly it is looked at
-
-MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 16 << 30  # of one file, unpacked; videos of providers have up to some hundred MB
 
 #: A drawing in SVG can hold a script, and is left out.
 _TYPE = re.compile(r"(?:image/(?!svg)|video/|audio/)[a-z0-9.+-]{1,40}")
@@ -157,7 +155,7 @@ def _headers_of(reply: FileReply, url: str, file: _File) -> dict[str, str]:
     length = reply.header("content-length") or ""
     is_known = re.fullmatch("[0-9]{1,15}", length) is not None
     if is_known and int(length) > MAX_BYTES:
-        raise NoMedia(f"The file has {int(length):,} bytes, and at most {MAX_BYTES:,} are shown here.")
+        raise NoMedia(f"The file has {int(length):,} bytes, and at most {MAX_BYTES:,} are handed on.")
     sizes = {"Content-Length": length} if is_known else {}
     return {"Content-Type": file.kind, "Accept-Ranges": "bytes", **sizes, **_ranges(reply)}
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from receiver.tasks.file_requests import FileRequests
-from receiver.tasks.media import AT_ONCE, WHOLE_S, Media, NoMedia, open_media
+from receiver.tasks.media import AT_ONCE, Media, NoMedia, open_media
 from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
 from receiver.web.streaming import Disconnect, EndedEarly
 from submitter.errors import AddressForbidden, TransportError
@@ -19,6 +19,10 @@ from submitter.model import Output
 OF_ONE_KEY = AT_ONCE // 2
 
 READ_WITHIN_S = 30.0  # a client that takes nothing for so long is cut, because others wait for its slot
+
+AT_LEAST_S = 600.0  # how long any file may take
+
+SLOWEST_BYTES_S = 64 * 1024  # a larger file may take as long as it takes at this rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,7 @@ class MediaStream(Response):
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun, wanted, disconnect = False, self._wanted, Disconnect()
+        now = asyncio.get_running_loop().time
 
         async def taken(message: Message) -> None:
             try:
@@ -103,11 +108,14 @@ class MediaStream(Response):
 
         try:
             opening = open_media(wanted.requests, wanted.output, wanted.range)
-            async with asyncio.timeout(WHOLE_S), disconnect.watched(receive), opening as media:
+            async with asyncio.timeout(AT_LEAST_S) as limit, disconnect.watched(receive), opening as media:
                 has_begun = True
                 await taken({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
                 if scope["method"] != "HEAD":
+                    earned_until = now()
                     async for chunk in media.chunks:
+                        earned_until += len(chunk) / SLOWEST_BYTES_S
+                        limit.reschedule(max(limit.when() or 0.0, earned_until))
                         await taken({"type": "http.response.body", "body": chunk, "more_body": True})
                 await taken({"type": "http.response.body", "body": b"", "more_body": False})
         except (NoMedia, TransportError, TimeoutError) as error:

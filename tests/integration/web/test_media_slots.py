@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from receiver.tasks import media as opening
@@ -73,6 +74,35 @@ async def test_a_client_that_takes_nothing_is_cut(tmp_path: Path, monkeypatch: p
         await server.until_requests(1)
         await _until_taken(service, 0)
         client.transport.abort()
+
+
+async def test_a_large_file_may_take_longer_than_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "AT_LEAST_S", 0.2)
+
+    async def answer(peer: Peer, _: int) -> None:
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: %d\r\n\r\n" % (4 * len(FILM)))
+        for _ in range(4):
+            await peer.say(FILM)
+            await asyncio.sleep(0.1)
+
+    async with serving(answer) as server, _succeeding(tmp_path, server) as service:
+        assert (await service.get(FILE, key="read")).content == 4 * FILM
+
+
+async def test_a_file_that_comes_in_drops_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "AT_LEAST_S", 0.2)
+
+    async def answer(peer: Peer, _: int) -> None:
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 400000000\r\n\r\n")
+        while not peer.gone.is_set():
+            await peer.say(b"0" * 64)
+            await asyncio.sleep(0.01)
+
+    async with serving(answer) as server, _succeeding(tmp_path, server) as service:
+        async with service.http.stream("GET", FILE, headers=service.key("read")) as cut:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await cut.aread()
+        await _until_taken(service, 0)
 
 
 async def test_a_client_that_leaves_before_the_first_byte_gives_its_slot_back(
