@@ -17,6 +17,7 @@ from starlette.routing import Route
 from receiver.web.server import Unsignalled
 from submitter import open_webhook
 from submitter.api import Message
+from submitter.client.exchange import cause_of
 from submitter.errors import WebhookNotVerified
 
 TEST = "webhook.test"
@@ -135,7 +136,7 @@ async def _forwarded(
         async with http.stream("POST", url, content=body, headers=headers) as reply:
             content = await _start_of(reply)
     except httpx.RequestError as error:
-        return Response("not forwarded", status_code=502), f"{url} gives no answer: {type(error).__name__}", None
+        return Response("not forwarded", status_code=502), f"{url} gives no answer: {cause_of(error)}", None
     given = {name: reply.headers[name] for name in _HANDED_BACK if name in reply.headers}
     return Response(content, reply.status_code, headers=given), None, round((monotonic() - began_s) * 1000)
 

@@ -170,7 +170,7 @@ def _should_retry(call: Call[Any], reply: Reply | NoReply) -> bool:
 
 def _result(call: Call[T], reply: Reply | NoReply, *, may_be_done: bool) -> T:
     if isinstance(reply, NoReply):
-        raise ReceiverUnreachable(f"no answer from the receiver: {reply.reason}")
+        raise ReceiverUnreachable(f"no answer: {reply.reason}")
     if not is_success(reply.status):
         raise_refusal(reply, may_be_done=may_be_done)
     return call.read(reply.body)
@@ -180,7 +180,7 @@ def raise_refusal(reply: Reply, *, may_be_done: bool = False) -> NoReturn:
     """Raise the ClientError of an answer that is no success."""
     problem = read_problem(reply.status, reply.headers, reply.body)
     if problem is None:
-        raise ReceiverUnreachable(f"status {reply.status}, and not from the receiver")
+        raise ReceiverUnreachable(f"status {reply.status} of something that is not whenfinal")
     raise error_of(problem, may_be_done=may_be_done)
 
 

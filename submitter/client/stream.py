@@ -150,7 +150,7 @@ class EventFollower:
 
 
 def lost_by(broken: NoReply, what: str = "stream") -> Lost:
-    return Lost(error=ReceiverUnreachable(f"no {what} from the receiver: {broken.reason}"))
+    return Lost(error=ReceiverUnreachable(f"no {what}: {broken.reason}"))
 
 
 def _check(reply: Reply) -> Generator[Step, Any, Lost | None]:
@@ -171,7 +171,7 @@ def lost_to(reply: Reply, what: str) -> Generator[Step, Any, Lost]:
         return lost_by(body, what)
     problem = read_problem(reply.status, reply.headers, body)
     if problem is None:
-        error: ClientError = ReceiverUnreachable(f"status {reply.status}, and no {what} of the receiver")
+        error: ClientError = ReceiverUnreachable(f"status {reply.status}, and no {what} of whenfinal")
     else:
         error = error_of(problem)
     return Lost(error=error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))

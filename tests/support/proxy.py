@@ -1,7 +1,6 @@
 """The samples of nginx and Caddy as processes on this machine: with free ports, one certificate, and our service."""
 
 import asyncio
-import datetime as dt
 import os
 import shutil
 import socket
@@ -15,11 +14,8 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 import httpx
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import write_certificate
 from tests.support.postgres import free_port
 
 SAMPLES = Path(__file__).resolve().parents[2] / ".github/deploy"
@@ -142,21 +138,7 @@ def _changed(name: str, changes: Mapping[str, str]) -> str:
 
 def _proxy(folder: Path, ports: Mapping[str, int]) -> Proxy:
     folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, OUTSIDE)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in ports]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(*form))
+    write_certificate(folder, OUTSIDE, ports)
     return Proxy(certificate=folder / "cert.pem", ports=ports)
 
 

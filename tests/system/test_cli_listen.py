@@ -181,7 +181,7 @@ def test_a_program_that_is_away_leaves_the_webhook_to_the_retries(served: tuple[
     with _listening(shell, "--forward-to", "http://127.0.0.1:9/hooks") as listening:
         listening.line_with("listening on")
         _submit(url)
-        assert "answered 502; http://127.0.0.1:9/hooks gives no answer: ConnectError" in listening.shown()
+        assert "answered 502; http://127.0.0.1:9/hooks gives no answer: connection refused" in listening.shown()
 
 
 def test_a_service_that_sends_nothing_to_this_machine_is_told_in_one_line(simulated: Cli) -> None:

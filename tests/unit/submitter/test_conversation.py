@@ -113,7 +113,7 @@ def test_a_retry_after_makes_a_pause_longer_up_to_a_cap() -> None:
 def test_tries_end_and_the_last_answer_counts() -> None:
     with pytest.raises(ReceiverUnreachable, match="ReadError"):
         _play(answered(tasks.get_task("tsk_1")), [PROXY, PROXY, PROXY, LOST])
-    with pytest.raises(ReceiverUnreachable, match="status 502, and not from the receiver"):
+    with pytest.raises(ReceiverUnreachable, match="status 502 of something that is not whenfinal"):
         _play(answered(tasks.get_task("tsk_1")), [LOST, LOST, LOST, PROXY])
 
 
