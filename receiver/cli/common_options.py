@@ -7,8 +7,10 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated
 
 import typer
+from typer.models import ParameterInfo
 
 from receiver.cli.display.listing import is_wide
+from receiver.cli.option_names import given_names
 from receiver.cli.options import enum_option
 from receiver.cli.remote import given_url
 
@@ -39,9 +41,21 @@ def at_service(command: Command) -> Command:
 
     def run(url: str | None, /, *arguments: object, **named: object) -> None:
         given_url.set(url)
+        given_names.set(names_of(command))
         command(*arguments, **named)
 
     return _with_option(command, Parameter("service_url", Parameter.KEYWORD_ONLY, default=None, annotation=Url), run)
+
+
+def names_of(command: Command) -> frozenset[str]:
+    """The options and arguments of a command, as its help names them."""
+    told = (each for parameter in signature(command).parameters.values() for each in _told(parameter.annotation))
+    names = (name for each in told for name in (each.default, *(each.param_decls or ()), each.metavar))
+    return frozenset(name for name in names if isinstance(name, str))  # the first declaration stands as the default
+
+
+def _told(annotation: object) -> tuple[ParameterInfo, ...]:
+    return tuple(each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, ParameterInfo))
 
 
 def with_output(command: Command) -> Command:

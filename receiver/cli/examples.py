@@ -99,8 +99,32 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),
 }
 
+#: By the words of the group; "" is the whole command line.
+GROUP_EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": ("serve --simulate", "submit request.json --wait", "tasks list --state failed --since 2h", "doctor"),
+    "tasks": (
+        "tasks list --provider hiapi --older-than 1h",
+        "tasks find tk-hiapi-01K5QW8Y",
+        "tasks settle --look",
+        "tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",
+    ),
+    "providers": ("providers list", "providers models hiapi"),
+    "subscriptions": (
+        "subscriptions create https://hooks.example.com/videos",
+        "subscriptions test sub_01m7yrqm47904bn5a9g1vxy29m",
+    ),
+    "endpoints": ("endpoints list --failing", "endpoints resume https://hooks.example.com --dead-letters"),
+    "deliveries": ("deliveries list --state dead --since 2h", "deliveries redeliver --all --dry-run"),
+    "runs": ("runs list", "runs stop run_01m7yrqm47904bn5a9g1vxy29m"),
+    "keys": ("keys create ops --scope read --scope operate", "keys revoke ops"),
+}
+
 
 def with_examples(words: str, text: str) -> str:
-    """The help of a command; typer does not wrap the lines of the examples."""
-    lines = "\n".join(f"  whenfinal {example}" for example in EXAMPLES[words])
-    return f"{text.rstrip()}\n\n\b\nExamples:\n{lines}\n"
+    """The help of a command or a group; typer does not wrap the lines of the examples."""
+    return f"{text.rstrip()}\n\n\b\n{example_lines(words)}\n"
+
+
+def example_lines(words: str) -> str:
+    examples = EXAMPLES.get(words) or GROUP_EXAMPLES[words]
+    return "\n".join(("Examples:", *(f"  whenfinal {each}" for each in examples)))

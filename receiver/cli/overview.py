@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable
 
 from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
+from receiver.cli.examples import example_lines
 
 _OPTIONS = (
     ("--version", "Print the version."),
@@ -36,6 +37,7 @@ def overview(columns: int) -> str:
     parts = (
         "Usage: whenfinal [OPTIONS] COMMAND [ARGS]...",
         textwrap.fill(HELP, width, initial_indent="  ", subsequent_indent="  "),
+        textwrap.indent(example_lines(""), "  "),
         "Options:\n" + _rows(_OPTIONS, width),
         "Commands:\n" + _rows([*single, *GROUPS.items()], width),
     )

@@ -50,9 +50,9 @@ def _root(
 
 def build(arguments: Collection[str]) -> typer.Typer:
     """The whole command line. Only the command whose words are among the arguments is imported."""
-    app = _group(HELP)
+    app = _group(with_examples("", HELP), add_completion=True)
     app.callback(invoke_without_command=True)(_root)
-    groups = {name: _group(text) for name, text in GROUPS.items()}
+    groups = {name: _group(with_examples(name, text)) for name, text in GROUPS.items()}
     for words, place, text in COMMANDS:
         group, _, name = words.rpartition(" ")
         command = _command(words, place) if set(words.split()) <= set(arguments) else _not_imported
@@ -61,7 +61,7 @@ def build(arguments: Collection[str]) -> typer.Typer:
         )
         add(command)
     for name, group_app in groups.items():
-        group_app.callback(invoke_without_command=True, help=GROUPS[name])(_help_without_command)
+        group_app.callback(invoke_without_command=True)(_help_without_command)
         app.add_typer(group_app, name=name, short_help=GROUPS[name])
     return app
 
@@ -85,10 +85,10 @@ def run(arguments: Sequence[str]) -> None:
         raise unwritten(error) from error
 
 
-def _group(text: str) -> typer.Typer:
+def _group(text: str, *, add_completion: bool = False) -> typer.Typer:
     return typer.Typer(
         help=text,
-        add_completion=text == HELP,
+        add_completion=add_completion,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings=_BOTH_HELPS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, require_output
+from receiver.cli.option_names import as_option
 from receiver.config.errors import ConfigError
 from submitter.client.client import Client
 from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable
@@ -70,9 +71,8 @@ async def _at(service: Service, work: Callable[[Client], Coroutine[Any, Any, T]]
     try:
         opened = Client(service.url, service.key)
     except ValueError as error:
-        raise ConfigError(
-            f"WHENFINAL_URL: {error}", hint="set it in the form https://host or https://host/path"
-        ) from error
+        where = "WHENFINAL_URL" if given_url.get() is None else "--url"
+        raise ConfigError(f"{where}: {error}", hint="give it in the form https://host or https://host/path") from error
     async with opened as client:
         return await work(client)
 
@@ -132,7 +132,7 @@ def _refusals_told(service: Service | None) -> Iterator[None]:
 def words_of(problem: ReceiverProblem, service: Service | None = None) -> str:
     """The lines of a refusal, under the URL of the service that said so."""
     if problem.errors:
-        return "\n".join(f"{each.field}: {each.rule}; accepted: {each.accepted}" for each in problem.errors)
+        return "\n".join(f"{as_option(each.field)}: {each.rule}; accepted: {each.accepted}" for each in problem.errors)
     text = problem.detail or problem.title
     if problem.status == 404 and not is_missing(problem) and service is not None:
         return f"{service.url} does not know this request; it is of another version, or not a whenfinal service"

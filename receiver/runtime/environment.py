@@ -97,7 +97,11 @@ def load_shell_settings(url: str | None) -> "ShellSettings":
     read = read_shell_settings(variables)
     if isinstance(read, ShellSettings) and (read.url is None or not unread):
         return read
-    raise config_error((*unread, *(() if isinstance(read, ShellSettings) else read)))
+    problems = () if isinstance(read, ShellSettings) else read
+    named = (
+        each._replace(variable="--url") if each.variable == _URL and url is not None else each for each in problems
+    )
+    raise config_error((*unread, *named))
 
 
 def wants_json_log() -> bool:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from receiver.cli.command_list import COMMANDS, GROUPS, first_sentence
 from receiver.cli.console import CommandFailed
-from receiver.cli.examples import EXAMPLES
+from receiver.cli.examples import EXAMPLES, GROUP_EXAMPLES
 from receiver.cli.main import main
 from receiver.cli.outcome import lines_of, status_of
 from receiver.cli.program import build
@@ -184,19 +184,23 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     }
 
 
-@pytest.mark.parametrize(("words", "example"), [(words, each) for words, found in EXAMPLES.items() for each in found])
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [(words, each) for table in (EXAMPLES, GROUP_EXAMPLES) for words, found in table.items() for each in found],
+)
 def test_each_example_of_a_help_is_a_command_line_that_is_understood(words: str, example: str) -> None:
     given = shlex.split(re.split(" [<>] ", example)[0])
     assert given[: len(words.split())] == words.split()
     command: Any = get_command(build(given))
     context = Context(command, info_name="whenfinal")
-    for word in words.split():
-        context, command, given = Context(command, parent=context), command.commands[word], given[1:]
+    while hasattr(command, "commands"):
+        context, command, given = Context(command, parent=context), command.commands[given[0]], given[1:]
     command.make_context(command.name, given, parent=context).close()
 
 
-def test_every_command_has_an_example() -> None:
+def test_every_command_and_group_has_an_example() -> None:
     assert set(EXAMPLES) == {words for words, _, _ in COMMANDS}
+    assert set(GROUP_EXAMPLES) == {"", *GROUPS}
 
 
 @pytest.mark.parametrize("words", ["", "tasks", "tasks list"])
