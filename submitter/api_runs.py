@@ -20,7 +20,7 @@ class RunPreview(ApiModel):
     """What a run would work on now. Nothing was changed.
 
     `count` items fit; with `has_more` there are more. `at_most` is how many one run works on, null for all.
-        `missing` are ids of the body that are not there: a run fails at each of them.
+    `missing` are ids of the body that are not there: a run fails at each of them.
 
     A start with this `until` in place of `all` leaves alone what was created after it. `ids` are what an act that
     cannot be taken back would work on: a start with them too works on no others.
