@@ -11,7 +11,10 @@ import pytest
 
 from tests.support.night import Trouble, a_night, a_subscriber
 from tests.support.night_acts import ACTS
+from tests.support.night_chores import CHORES
+from tests.support.night_webhooks import WEBHOOKS
 
+ALL_ACTS = ACTS | CHORES | WEBHOOKS
 WAYS = ("page", "shell", "api")
 
 
@@ -26,9 +29,9 @@ def _no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", ALL_ACTS)
 async def test_each_trouble_of_a_night_is_found_and_cured(act: str, way: str, tmp_path: Path) -> None:
-    wanted = ACTS[act]
+    wanted = ALL_ACTS[act]
     settings = dict(wanted.settings)
     async with a_subscriber() as subscriber, a_night(tmp_path, has_page=way == "page", **settings) as night:
         trouble = Trouble(night=night, subscriber=subscriber)

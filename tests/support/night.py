@@ -206,6 +206,8 @@ class Trouble:
     tasks: list[str] = field(default_factory=list)
     #: The id of the subscription to the subscriber, where there is one.
     subscription: str = ""
+    #: Of that subscription, the newest last.
+    secrets: list[str] = field(default_factory=list, repr=False)
 
     @property
     def task(self) -> str:
