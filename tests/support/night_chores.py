@@ -119,7 +119,7 @@ async def _download_at_the_page(on: Trouble) -> None:
     async with page.expect_download() as starting:
         await page.get_by_role("link", name="Download", exact=True).click()
     download = await starting.value
-    assert download.suggested_filename == f"{on.task}-0.mp4"
+    assert download.suggested_filename == _name_of(on)
     await _is_the_film(on, await _read(Path(await download.path())))
 
 
@@ -127,7 +127,7 @@ async def _download_in_the_shell(on: Trouble) -> None:
     (listed,) = await on.night.shell_json("tasks", "list", "--label", "film=7")
     films = on.night.folder.parent / "films"
     (stored,) = await on.night.shell_json("tasks", "download", listed["id"], "--to", str(films))
-    assert [each.name for each in films.iterdir()] == [Path(stored["path"]).name]
+    assert list(films.iterdir()) == [films / _name_of(on)] == [Path(stored["path"])]
     await _is_the_film(on, await _read(Path(stored["path"])))
 
 
@@ -135,7 +135,13 @@ async def _download_over_the_api(on: Trouble) -> None:
     (listed,) = (await on.night.api("GET", "/v1/tasks?label=film%3D7"))["tasks"]
     file = await on.night.service.get(f"/v1/tasks/{listed['id']}/files/0")
     assert (file.status_code, file.headers["content-type"]) == (200, "video/mp4")
+    assert f'filename="{_name_of(on)}"' in file.headers["content-disposition"]
     await _is_the_film(on, file.content)
+
+
+def _name_of(on: Trouble) -> str:
+    """The same three ways."""
+    return f"{on.task}-video.mp4"
 
 
 async def _read(path: Path) -> bytes:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from receiver.runtime.explaining import explain_task
 from receiver.tasks.file_requests import FileRequests
+from receiver.tasks.model.file_names import file_names
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.web.dashboard.errors import to_page
@@ -29,9 +30,6 @@ from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import Output, TaskId
 from submitter.providers.contract import Account
 from submitter.providers.registry import SERVES_FILES
-
-#: Of a saved file, by how it is shown. What it really is, its program finds out.
-_SUFFIXES = {"video": "mp4", "audio": "mp3", "image": "img"}
 
 _NUMBER = re.compile("[0-9]{1,3}")
 
@@ -95,8 +93,7 @@ async def show_output(view: View) -> MediaStream:
     if not shows_media(output, has_key=configured is not None):
         detail = f"It needs the key of {task.provider}, which is not configured any more."
         raise Problem(Kind.NOT_FOUND, detail)
-    suffix = _SUFFIXES[media_kind(output.type, output.url)]
-    name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
+    name = file_names(task.id, task.outputs)[number] if view.asked("download") else None
     return _media(view, output, None if configured is None else configured.account, name)
 
 

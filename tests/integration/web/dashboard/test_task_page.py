@@ -97,7 +97,7 @@ async def test_a_file_comes_through_us_in_a_sandbox_and_without_our_headers(serv
             assert "set-cookie" not in answer.headers
             assert "x-odd" not in answer.headers
         saved = await browser.get("/ops/tasks/tsk_1/outputs/0?download=1")
-        assert saved.headers["content-disposition"] == 'attachment; filename="tsk_1-0.mp4"'
+        assert saved.headers["content-disposition"] == 'attachment; filename="tsk_1-video.png"'
     assert len(heads) == 3
     assert not any(b"authorization" in head.lower() or b"cookie" in head.lower() for head in heads)
 
