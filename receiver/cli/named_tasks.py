@@ -14,6 +14,8 @@ from submitter.errors import ReceiverRefused
 
 T = TypeVar("T")
 
+_MALFORMED = 400
+
 _OURS = re.compile(r"tsk_[0-9A-Za-z_]{1,40}")
 
 TaskNames = Annotated[
@@ -41,8 +43,15 @@ async def find_id(client: Client, name: str) -> str:
     provider, slash, rest = name.partition("/")
     if not slash and _OURS.fullmatch(name):
         return name
-    page = await client.tasks.list(provider=provider, task_id=rest, limit=1) if provider and rest else None
-    if page is None or not page.tasks:
+    if not provider or not rest:
+        raise no_task(name)
+    try:
+        page = await client.tasks.list(provider=provider, task_id=rest, limit=1)
+    except ReceiverRefused as error:
+        if error.problem.status != _MALFORMED:
+            raise
+        raise no_task(name) from error  # no account has this name, or no provider such ids
+    if not page.tasks:
         raise no_task(name)
     return page.tasks[0].id
 
