@@ -67,7 +67,7 @@ class Process:
 
     @property
     def url(self) -> str:
-        return self.line_with("serving ").split()[1].rstrip(";")
+        return url_in(self.line_with("serving "))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.popen.send_signal(number)
@@ -92,13 +92,13 @@ class Cli:
         content = stdin.encode() if isinstance(stdin, str) else stdin
         if not self.prefix and not any(name.startswith("PYTHON") for name in self.environment):
             forked = preloaded.run(
-                arguments, folder=self.folder, environment=self._environment(), stdin=content, timeout_s=TIMEOUT_S
+                arguments, folder=self.folder, environment=self.whole_environment(), stdin=content, timeout_s=TIMEOUT_S
             )
             return Ended(status=forked.status, out=forked.out.decode(), err=forked.err.decode())
         done = subprocess.run(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.whole_environment(),
             input=content,
             capture_output=True,
             timeout=TIMEOUT_S,
@@ -111,7 +111,7 @@ class Cli:
         with subprocess.Popen(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.whole_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if arguments[0] != "simulate" else subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -133,7 +133,7 @@ class Cli:
         with subprocess.Popen(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.whole_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -147,7 +147,7 @@ class Cli:
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()}
 
-    def _environment(self) -> dict[str, str]:
+    def whole_environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
 
 
@@ -162,8 +162,20 @@ def eventually(is_so: Callable[[], bool]) -> None:
 @contextmanager
 def at_service(cli: Cli, command: str, *, folder: Path, key: str = OPERATOR) -> Iterator[Cli]:
     """Another machine, which works on the ledger of `cli` by a real service there."""
-    with cli.with_settings(WHENFINAL_API_KEYS=API_KEYS).running(command, "--port", "0") as service:
-        yield Cli(folder=folder, environment={"WHENFINAL_URL": service.url, "WHENFINAL_API_KEY": key})
+    there = cli.with_settings(WHENFINAL_API_KEYS=API_KEYS)
+    with preloaded.started(
+        (command, "--port", "0"),
+        folder=there.folder,
+        environment=there.whole_environment(),
+        says="serving ",
+        timeout_s=TIMEOUT_S,
+    ) as line:
+        yield Cli(folder=folder, environment={"WHENFINAL_URL": url_in(line), "WHENFINAL_API_KEY": key})
+
+
+def url_in(line: str) -> str:
+    """The address in the line with which a server says that it is there."""
+    return line.split()[1].rstrip(";")
 
 
 def read_settings(simulator: Process) -> dict[str, str]:

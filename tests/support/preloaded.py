@@ -2,7 +2,8 @@
 
 Most of the time of a short command is spent on imports, and the tests run more than a thousand of them. The fork gets
 the arguments, the folder, the environment and the three streams of the call, and nothing else is shared. Commands that
-are run through another program, and those that go on until they are stopped, are started by their own executable.
+are run through another program are started by their own executable, and so are servers, unless a test only needs one
+to be there.
 """
 
 import atexit
@@ -16,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 #: What most commands import; what only a few do is imported in the fork.
 _IMPORTED = (
@@ -29,6 +31,10 @@ _IMPORTED = (
     "receiver.cli.program",
     "receiver.cli.common_options",
     "receiver.cli.each",
+    "receiver.cli.commands.serve",
+    "receiver.runtime.background",
+    "receiver.web.app",
+    "receiver.web.server",
     "rich.table",
 )
 _LENGTH = struct.Struct("!I")
@@ -45,25 +51,64 @@ def run(
     arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: bytes, timeout_s: float
 ) -> Done:
     """Run a command to its end. Raise TimeoutError, after it was killed, when it takes longer."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(stdin)
-        given.seek(0)
-        order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
-        with _connected() as connection:
-            connection.settimeout(timeout_s)
-            text = json.dumps(order).encode()
-            socket.send_fds(connection, [_LENGTH.pack(len(text))], [given.fileno(), out.fileno(), err.fileno()])
-            connection.sendall(text)
-            status = int(connection.recv(64))
-        out.seek(0)
-        err.seek(0)
-        return Done(status=status, out=out.read(), err=err.read())
+    order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    with _Streams.opened(stdin) as streams, _ordered(order, streams, timeout_s) as connection:
+        status = int(connection.recv(64))
+        return Done(status=status, out=streams.written(streams.out), err=streams.written(streams.err))
 
 
 @contextmanager
-def _connected() -> Iterator[socket.socket]:
+def started(
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], says: str, timeout_s: float
+) -> Iterator[str]:
+    """Give the line of standard error in which a server says this. It is killed at the end."""
+    order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    with _Streams.opened(b"") as streams, _ordered(order, streams, timeout_s) as connection:
+        until_s = time.monotonic() + timeout_s
+        while (line := _line_with(says, streams.written(streams.err).decode())) is None:
+            is_over = select.select([connection], [], [], 0.02)[0]
+            assert not is_over, streams.written(streams.err).decode()
+            assert time.monotonic() < until_s, streams.written(streams.err).decode()
+        try:
+            yield line
+        finally:
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(64)  # its status, when it has ended
+
+
+def _line_with(words: str, text: str) -> str | None:
+    return next((line for line in text.splitlines(keepends=True) if words in line and line.endswith("\n")), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Streams:
+    given: IO[bytes]
+    out: IO[bytes]
+    err: IO[bytes]
+
+    @staticmethod
+    @contextmanager
+    def opened(stdin: bytes) -> Iterator["_Streams"]:
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(stdin)
+            given.seek(0)
+            yield _Streams(given=given, out=out, err=err)
+
+    def written(self, stream: IO[bytes]) -> bytes:
+        """All of it, without moving the place at which the command writes, which is shared."""
+        return os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0)
+
+
+@contextmanager
+def _ordered(order: Mapping[str, Any], streams: _Streams, timeout_s: float) -> Iterator[socket.socket]:
+    """A connection on which the status comes; when it is closed, the command is killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(_server())
+        connection.settimeout(timeout_s)
+        text = json.dumps(order).encode()
+        numbers = [stream.fileno() for stream in (streams.given, streams.out, streams.err)]
+        socket.send_fds(connection, [_LENGTH.pack(len(text))], numbers)
+        connection.sendall(text)
         yield connection
 
 

@@ -64,7 +64,7 @@ def test_a_cursor_before_the_oldest_event_is_one_line_with_the_one_to_use(stored
     [
         ("--after 7", "--after 7 is in the future; the newest event is 6"),
         ("--follow --after 7", "--after 7 is in the future; the newest event is 6"),
-        ("--provider hiap", "provider.0: is not a provider of this receiver"),
+        ("--provider hiap", "--provider: is neither configured nor in the ledger"),
         ("--label film", "name=value"),
         ("--label film=a --label film=b", "a name is given twice"),
     ],

@@ -51,7 +51,7 @@ def _listening(cli: Cli, *arguments: str) -> Iterator[Listening]:
     with subprocess.Popen(
         [WHENFINAL, "listen", *arguments],
         cwd=cli.folder,
-        env=cli._environment(),
+        env=cli.whole_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

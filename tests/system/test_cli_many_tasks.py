@@ -241,9 +241,10 @@ def test_tasks_are_reconciled_by_ids_and_by_a_filter(shell: Cli) -> None:
 
 
 def test_the_files_of_many_tasks_are_fetched(shell: Cli) -> None:
-    lines = [request_line(provider="tokenbay"), request_line(provider="tokenbay"), request_line(STUCK)]
-    made = shell.run("submit", "-", "--wait", "--timeout", "20s", "--json", stdin="\n".join(lines)).values
-    one, two, stuck = (value["id"] for value in sorted(made, key=lambda value: value["line"]))
+    lines = [request_line(provider="tokenbay"), request_line(provider="tokenbay")]
+    made = shell.run("submit", "-", "--wait", "--timeout", "1m", "--json", stdin="\n".join(lines)).values
+    one, two = (value["id"] for value in sorted(made, key=lambda value: value["line"]))
+    (stuck,) = _submitted(shell, request_line(STUCK))
     ended = shell.run("tasks", "download", one, stuck, two, "--to", "films", "--json")
     assert (ended.status, [value["task"] for value in ended.values]) == (1, [one, two])
     assert f"whenfinal: {stuck} is " in ended.err

@@ -74,7 +74,7 @@ def test_a_lost_reply_is_not_waited_for_and_names_the_way_out(shell: Cli) -> Non
         (request_line() + '\n{"provider":\n', "-:2: it is not JSON"),
         (request_line() + '\n{"provider": "hiapi", "vide": {}}', "-:2: vide: is not a known name"),
         (request_line() + "\n" + request_line().replace('"prompt"', '"duration": 99, "prompt"'), "-:2: video.duration"),
-        (request_line(idempotency_key=""), "-:1: Idempotency-Key"),
+        (request_line(idempotency_key=""), "-:1: idempotency_key"),
     ],
     ids=["not JSON", "unknown field", "against the provider's limits", "an empty key"],
 )

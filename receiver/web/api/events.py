@@ -5,6 +5,7 @@ import re
 from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
+from receiver.web.api.known_providers import is_known, not_known
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.limits import both, kept_filter
 from receiver.web.problems import Kind, Problem, invalid, streams_full
@@ -66,16 +67,13 @@ async def _filter_of(
 ) -> EventFilter:
     """Return the filter, kept to the limits of the key.
 
-    Raise a 400 problem for unknown providers and for two values of one label. A provider that was taken out of the
-    settings is known by the account that the ledger keeps of it.
+    Raise a 400 problem for unknown providers and for two values of one label.
     """
-    query, known = context.query, context.services.providers
-    has_others = any(name not in known for name in query.provider)
-    gone = {each.provider for each in await context.services.store.accounts.all()} if has_others else set()
+    query = context.query
     unknown = [
-        Violation(field=f"provider.{place}", rule="is not a provider of this receiver", accepted=", ".join(known))
+        not_known(context, f"provider.{place}")
         for place, name in enumerate(query.provider)
-        if name not in known and name not in gone
+        if not await is_known(context, name)
     ]
     pairs = [(name, value) for name, _, value in (label.partition("=") for label in query.label)]
     if len({name for name, _ in pairs}) < len(pairs):
