@@ -85,8 +85,7 @@ def _run(cli: Cli) -> _Run:
         with node.running("serve", "--port", str(port)) as server:
             assert server.url
             submitted = node.run("submit", "thousand.jsonl", "--json")
-            assert submitted.status == 0
-            assert all("provider_paused" in line for line in submitted.err.splitlines())  # it is at its limit at once
+            assert (submitted.status, submitted.err) == (0, "")
             ends = _until_ended(node.folder / "whenfinal.db")
             slowdown = _slowdown(server.popen.pid)
         origin = settings["HIAPI_BASE_URL"].removesuffix("/hiapi")
