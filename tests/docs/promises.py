@@ -364,6 +364,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/test_acts_over_http.py::test_a_preview_counts_and_changes_nothing",
     ),
     (
+        "An act that is started with the end and the ids of its preview works on nothing that came after it",
+        "tests/integration/web/test_acts_over_http.py::test_a_start_with_the_end_and_the_ids_of_its_preview_takes_no_other",
+    ),
+    (
+        "Each trouble of an operator's night is found and cured at the page, in the shell and over the API",
+        "tests/browser/test_night.py::test_each_trouble_of_a_night_is_found_and_cured",
+    ),
+    (
+        "Submits that come at once are never more than the places that their account has",
+        "tests/integration/tasks/test_submit_groups.py::test_no_more_than_there_are_places_are_sent_in_whatever_order_their_keys_are_stored",
+    ),
+    (
         "The same `Idempotency-Key` starts one run of an act",
         "tests/integration/web/test_acts_over_http.py::test_the_same_key_starts_one_run_and_another_body_under_it_is_refused",
     ),
