@@ -257,12 +257,16 @@ BAD_SERVERS: dict[str, tuple[bytes, type[Exception], str]] = {
     "an HTML page": (HTML, ReceiverUnreachable, "cannot be read"),
     "members are missing": (JSON + b'Content-Length: 12\r\n\r\n{"id":"tsk"}', ReceiverUnreachable, "another version"),
     "a route is missing": (problem(404, "not-found", title="There is no such thing here"), ReceiverRefused, "404"),
-    "a 404 of a proxy": (b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno", ReceiverUnreachable, "not from the"),
+    "a 404 of a proxy": (
+        b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno",
+        ReceiverUnreachable,
+        "that is not whenfinal",
+    ),
     "a 502 of a proxy": (b"HTTP/1.1 502 Bad\r\nContent-Length: 2\r\n\r\nno", ReceiverUnreachable, "status 502"),
     "a redirect": (REDIRECT, ReceiverUnreachable, "302"),
-    "a cut answer": (JSON + b'Content-Length: 99\r\n\r\n{"id":"tsk"', ReceiverUnreachable, "RemoteProtocolError"),
+    "a cut answer": (JSON + b'Content-Length: 99\r\n\r\n{"id":"tsk"', ReceiverUnreachable, "ended before the answer"),
     "cut JSON": (JSON + b'Content-Length: 11\r\n\r\n{"id":"tsk"', ReceiverUnreachable, "cannot be read"),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9\r\n\r\n", ReceiverUnreachable, "RemoteProtocolError"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9\r\n\r\n", ReceiverUnreachable, "ended before the answer"),
     "a problem of odd types": (problem(422, "x", title=3, detail=[1], errors={}, task=3), ReceiverRefused, "422"),
 }
 

@@ -234,7 +234,7 @@ async def test_a_file_that_is_there_is_not_written_over(kind: Kind, tmp_path: Pa
         (problem(409, "conflict"), ReceiverRefused, "409"),
         (problem(404, "not-found"), ReceiverRefused, "404"),
         (problem(502, "other", detail="The link has ended."), ReceiverRefused, "link has ended"),
-        (reply(b"<html>", status=b"502 Bad"), ReceiverUnreachable, "no file of the receiver"),
+        (reply(b"<html>", status=b"502 Bad"), ReceiverUnreachable, "no file of whenfinal"),
     ],
 )
 async def test_what_is_no_file_leaves_nothing_behind(
