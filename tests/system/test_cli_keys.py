@@ -60,7 +60,7 @@ def test_nothing_is_revoked_without_a_yes(there: Cli) -> None:
     [
         (("x",), "--scope", 2),
         (("x", "--scope", "admin"), "admin", 2),
-        (("a b", "--scope", "read"), "name", 2),
+        (("a b", "--scope", "read"), "NAME: ", 2),
         (("x", "--scope", "read", "--provider", "nowhere"), "is not configured", 2),
         (("x", "--scope", "read", "--label", "team"), "name=value", 2),
         (("test", "--scope", "read"), "settings", 1),
