@@ -51,7 +51,8 @@ def names_of(command: Command) -> frozenset[str]:
     """The options and arguments of a command, as its help names them."""
     told = (each for parameter in signature(command).parameters.values() for each in _told(parameter.annotation))
     names = (name for each in told for name in (each.default, *(each.param_decls or ()), each.metavar))
-    return frozenset(name for name in names if isinstance(name, str))  # the first declaration stands as the default
+    given = (name for name in names if isinstance(name, str))  # the first declaration stands as the default
+    return frozenset(part for name in given for part in name.split("/"))  # `--asymmetric/--symmetric`
 
 
 def _told(annotation: object) -> tuple[ParameterInfo, ...]:

@@ -101,7 +101,7 @@ def test_every_broken_rule_is_a_line(home: Cli) -> None:
     ended = home.run("subscriptions", "create", "ftp://hooks.example", *flags)
     assert (ended.status, ended.out) == (2, "")
     fields = [line.split(": ")[1] for line in ended.err.splitlines()]
-    assert fields == ["url", "providers", "labels.a", "handshake", "rate_per_s", "max_in_flight"]
+    assert fields == ["URL", "--provider", "--label a", "--handshake", "--rate", "--max-in-flight"]
 
 
 def test_a_subscription_is_disabled_with_its_reason_and_enabled_again(home: Cli, nobody: str) -> None:

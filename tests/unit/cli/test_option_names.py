@@ -18,6 +18,7 @@ from receiver.cli.short import load
         ("commands.subscriptions:create", "labels.film", "--label film"),
         ("commands.subscriptions:create", "rate_per_s", "--rate"),
         ("commands.subscriptions:create", "max_in_flight", "--max-in-flight"),
+        ("commands.subscriptions:create", "handshake", "--handshake"),
         ("commands.subscriptions:create", "url", "URL"),
         ("commands.subscriptions:create", "secret", "--secret-file"),
         ("commands.subscriptions:change", "url", "--endpoint"),
