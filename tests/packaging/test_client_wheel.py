@@ -61,7 +61,16 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv/bin/python"
-    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", versions)
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--constraint",
+        versions,
+    )
     _run(python, *install, wheel, cwd=folder)
     return python
 

@@ -56,7 +56,16 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv/bin"
-    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", versions)
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--constraint",
+        versions,
+    )
     _run(programs / "python", *install, wheel, cwd=folder)
     return programs
 
