@@ -49,6 +49,7 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
+        defer_build=True,  # most programs use a few of the models
         from_attributes=True,
         populate_by_name=True,
         alias_generator=AliasGenerator(validation_alias=_value_name),
@@ -157,9 +158,17 @@ class QueuePlace(ApiModel):
 
 
 class TaskDetail(TaskWithRequest):
-    """`queue` is null unless the task is queued."""
+    """`queue` is null unless the task is queued.
+
+    `notify_url` is where its own webhooks are posted. `next_poll_at` null: it is not polled. `overdue_at`: since when
+    its deadline has passed.
+    """
 
     queue: QueuePlace | None = None
+    notify_url: str | None = None
+    idempotency_key: str | None = None
+    next_poll_at: Time | None = None
+    overdue_at: Time | None = None
 
 
 class NotifySecret(ApiModel):
@@ -325,11 +334,12 @@ AnyEvent = Annotated[
 
 
 class EventsPage(ApiModel):
-    """A page may be empty. `has_more`: read on at once, from `next_after`."""
+    """A page may be empty. `has_more`: read on at once, from `next_after`. `newest` is the number of the last event."""
 
     events: tuple[AnyEvent, ...]
     next_after: int
     has_more: bool
+    newest: int
 
 
 class OtherMessage(ApiModel):
@@ -350,12 +360,6 @@ class ResetNotice(ApiModel):
 
 
 # The service itself.
-
-
-class CallbackVerdict(ApiModel):
-    """What became of a callback that changed nothing."""
-
-    verdict: Literal["applied", "duplicate", "stale", "contradiction"]
 
 
 class FieldError(ApiModel):

@@ -15,6 +15,8 @@ class ProviderStatus(ApiModel):
     and `submits_alarm` say what an operator must look into. `unfinished` tasks have not ended; `queued` of them wait
     for room, and `in_flight` count for `max_in_flight`, the limit by settings and documents, and for
     `learned_in_flight`, which is learned from refusals. Null: no limit.
+    `unfinished`, `queued` and `in_flight` are null for an API key that is limited to a label, because all tasks of the
+    account are counted.
     """
 
     name: str
@@ -30,9 +32,9 @@ class ProviderStatus(ApiModel):
     )
     submits_paused_reason: str | None
     submits_alarm: str | None
-    unfinished: int
-    queued: int
-    in_flight: int
+    unfinished: int | None
+    queued: int | None
+    in_flight: int | None
     max_in_flight: int | None
     learned_in_flight: int | None
 
@@ -62,10 +64,11 @@ class ProviderWithDurations(ProviderStatus):
     `callback_miss_rate`: the share of callbacks taken not to come. `polls_waiting` tasks are due, the first since
     `polls_waiting_since`; 10000 means that many or more. `poll_price_s`: a poll is made when the lateness that is to be
     expected has grown to so many seconds. It is 5 while the budget suffices; a higher price is why polls are late.
+    `polls_waiting` is null for an API key that is limited to a label.
     """
 
     callback_miss_rate: float
-    polls_waiting: int
+    polls_waiting: int | None
     polls_waiting_since: Time | None
     poll_price_s: float
     durations: tuple[LearnedDuration, ...]

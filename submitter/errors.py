@@ -16,7 +16,8 @@
     │   ├── ReceiverUnreachable no answer, or none that can be read, after every try
     │   ├── ReceiverRefused     answered with a problem, whose fields it carries
     │   ├── CursorExpired       events after the cursor are no longer stored
-    │   └── NotEnded            the wait is over and the task has not ended
+    │   ├── NotEnded            the wait is over and the task has not ended
+    │   └── FileChanged         what was downloaded before is not the beginning of the file
     │
     │   in receiver/
     ├── ConfigError             config/errors.py: settings that are missing, malformed or contradictory
@@ -28,7 +29,6 @@
     ├── TokenError              callbacks/model.py: a callback token that does not count
     │   ├── ForgedToken         not signed with one of our keys, or not a token at all
     │   └── ExpiredToken        signed with one of our keys, and too old
-    ├── DownloadFailed          tasks/download.py: a file could not be fetched or stored
     └── CommandFailed           cli/console.py: a command ends with this message and exit status
 
 An expected answer of a provider (refused, throttled, not found) is a value of `submitter.model`, not an exception.
@@ -114,11 +114,16 @@ class ReceiverProblem:
 
 
 class ReceiverRefused(ClientError):
-    """The receiver, or the provider behind it, refused the request."""
+    """The receiver, or the provider behind it, refused the request.
 
-    def __init__(self, problem: ReceiverProblem) -> None:
+    `may_be_done`: it may have been carried out all the same, because an earlier try of it got no answer, or because the
+    receiver failed while it worked on it.
+    """
+
+    def __init__(self, problem: ReceiverProblem, *, may_be_done: bool = False) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail or 'no detail'}")
         self.problem = problem
+        self.may_be_done = may_be_done or problem.status == 500
 
 
 class CursorExpired(ClientError):
@@ -129,11 +134,15 @@ class CursorExpired(ClientError):
         self.oldest_after = oldest_after
 
 
+class FileChanged(ClientError):
+    """The `.part` of a download is not the beginning of the file. Delete it and try again."""
+
+
 class NotEnded(ClientError):
-    """`task` is the id; `state` the last one seen."""
+    """`task` is the id, of a run where that was waited for; `state` the last one seen."""
 
     def __init__(self, task: str, state: str) -> None:
-        super().__init__(f"task {task} is still {state}")
+        super().__init__(f"{task} is still {state}")
         self.task = task
         self.state = state
 

@@ -47,7 +47,7 @@ def at_most(count: int) -> BeforeValidator:
 class CheckedRequest(BaseModel):
     """Base of the models of untrusted JSON: no conversion, no unknown member, and few errors at most."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -91,6 +91,19 @@ class RawRequest(CheckedRequest):
         """The `model` of the body, if it has one."""
         model = self.body.get("model")
         return model if isinstance(model, str) else None
+
+
+class NotifyRequest(CheckedRequest):
+    """Where the webhooks of the task's own events go. Without a secret one is made and shown once, in the answer."""
+
+    url: str
+    secret: Annotated[str | None, Field(repr=False)] = None
+
+
+# The names under which the client takes them.
+Video = VideoRequest
+Raw = RawRequest
+Notify = NotifyRequest
 
 
 def prompt_weight(prompt: str) -> int:

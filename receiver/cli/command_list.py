@@ -26,6 +26,28 @@ _SETTLE_HELP = """Settle an uncertain submit without paying again, or end an unf
 
 Say what you found at the provider: the id of the task, that it was never created, or how it ended.
 With --look the provider's list is searched for it; without ID, for every uncertain submit.
+--refused and --look also take filters in place of ids: the tasks are counted first, and you confirm.
+"""
+
+_CANCEL_HELP = """Take tasks out of the queue, or ask their providers to cancel them. Each end is reported as any other.
+
+Name the tasks by their ids, or choose them by filters: they are counted first, and you confirm.
+"""
+
+_RECONCILE_HELP = """Poll the providers about unfinished tasks, due or not. Exit 1 when one gave no usable answer.
+
+Name the tasks by their ids, or choose them by filters; without both, every unfinished task is polled.
+"""
+
+_LISTEN_HELP = """Get webhooks on this machine while it runs, and show each with its signature checked.
+
+It makes a subscription of its own, and removes it when it ends.
+With --forward-to your program gets each webhook as it came, and the service gets its answer.
+"""
+
+_REDELIVER_HELP = """Make deliveries due again, with all their attempts. A running worker sends them.
+
+Name them, or give a filter: without --state it finds dead letters.
 """
 
 #: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
@@ -48,13 +70,14 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "reconcile",
         "commands.reconcile:reconcile",
-        "Poll the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer.",
+        _RECONCILE_HELP,
     ),
     (
         "events",
         "commands.events:events",
         "List events in their order. With --follow it prints new events until it is stopped.",
     ),
+    ("listen", "commands.listen:listen", _LISTEN_HELP),
     (
         "replay",
         "commands.replay:replay",
@@ -70,12 +93,22 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.simulate:simulate",
         "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
     ),
+    (
+        "counts",
+        "commands.counts:counts",
+        "Count what is open, and say since when: tasks by provider and state, deliveries, subscriptions.",
+    ),
     ("alerts", "commands.monitoring:alerts", "Print alert rules for Prometheus."),
     ("grafana", "commands.monitoring:grafana", "Print a dashboard that Grafana imports."),
     ("demo", "demo.command:demo", _DEMO_HELP),
     ("version", "program:version", "Print the version."),
     ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),
-    ("tasks show", "commands.tasks:show_task", "Show all of one task."),
+    ("tasks show", "commands.tasks:show_task", "Show all of one task, or a line for each of many."),
+    (
+        "tasks find",
+        "commands.tasks:find",
+        "Find tasks by any id, an idempotency key or a label. Exit 1 when nothing is found.",
+    ),
     (
         "tasks explain",
         "commands.tasks:explain",
@@ -89,12 +122,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "tasks cancel",
         "commands.tasks:cancel",
-        "Ask the provider to cancel a waiting task. Its end is reported as any other end.",
+        _CANCEL_HELP,
     ),
     (
         "tasks download",
         "commands.download:download",
-        "Download the files of a finished task. Run it again to resume an interrupted download.",
+        "Download the files of finished tasks. Run it again to resume an interrupted download.",
     ),
     (
         "providers list",
@@ -112,6 +145,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "End the pause of polls, the hold of submits and the alarms of a provider. A running worker goes on at once.",
     ),
     (
+        "providers models",
+        "commands.providers:list_models",
+        "List the models that `video` takes at the configured providers, each with its limits.",
+    ),
+    (
         "subscriptions create",
         "commands.subscriptions:create",
         "Subscribe an address to events. Without conditions it gets every event about a task.",
@@ -124,7 +162,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions show",
         "commands.subscriptions:show_subscription",
-        "Show one subscription and its pending deliveries, without its secret.",
+        "Show subscriptions and their pending deliveries, without their secrets.",
     ),
     (
         "subscriptions change",
@@ -134,12 +172,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions disable",
         "commands.subscriptions:disable",
-        "Disable a subscription. It gets no new deliveries, and its pending deliveries wait.",
+        "Disable subscriptions. They get no new deliveries, and their pending deliveries wait.",
     ),
     (
         "subscriptions enable",
         "commands.subscriptions:enable",
-        "Enable a subscription and reset its failures. A running worker sends its pending deliveries.",
+        "Enable subscriptions and reset their failures. A running worker sends their pending deliveries.",
     ),
     (
         "subscriptions delete",
@@ -154,12 +192,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions test",
         "commands.subscriptions:probe",
-        "Send one signed test now and show the answer. A delivered one closes the breaker; else the exit status is 1.",
+        "Send signed tests now and show the answers. A delivered one closes the breaker; else the exit status is 1.",
     ),
     (
         "subscriptions resume",
         "commands.subscriptions:resume",
-        "Enable a disabled subscription, close its breaker and make its pending deliveries due.",
+        "Enable disabled subscriptions, close their breakers and make their pending deliveries due.",
     ),
     (
         "endpoints list",
@@ -172,29 +210,56 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Close the breaker of a host of `notify` and make its pending deliveries due.",
     ),
     ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
-    ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
+    ("deliveries show", "commands.deliveries:show_delivery", "Show deliveries with every attempt."),
     (
         "deliveries redeliver",
         "commands.redeliver:redeliver",
-        "Make a delivery due again, with all its attempts. A running worker sends it.",
+        _REDELIVER_HELP,
     ),
+    (
+        "keys create",
+        "commands.keys:create",
+        "Create an API key and show it once. It works at once, and only its digest is kept.",
+    ),
+    ("keys list", "commands.keys:list_keys", "List the API keys with their scopes, limits and last use."),
+    (
+        "keys revoke",
+        "commands.keys:revoke",
+        "Revoke API keys. Every process refuses them within a few seconds, and their streams end.",
+    ),
+    (
+        "runs list",
+        "commands.runs:list_runs",
+        "List acts on many tasks or deliveries, newest first.",
+    ),
+    ("runs show", "commands.runs:show_run", "Show how far runs are, and what became of their items."),
+    ("runs stop", "commands.runs:stop_run", "Stop runs. Each ends after the items that it works on."),
 )
 
 #: Commands that run without typer where nothing stands behind their words: they only read, and all their options have
 #: a default.
 SHORT: dict[str, str] = {
     "tasks list": "lists.newest:list_newest_tasks",
-    "events": "lists.events:list_events",
-    "deliveries list": "lists.deliveries:list_deliveries",
+    "events": "lists.events:list_newest_events",
+    "deliveries list": "lists.deliveries:list_newest_deliveries",
 }
 
 GROUPS: dict[str, str] = {
-    "tasks": "Show tasks, and settle or cancel one manually.",
+    "tasks": "Show and find tasks, and settle, cancel or download them.",
     "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
-    "deliveries": "Show webhook deliveries, and redeliver one.",
+    "deliveries": "Show webhook deliveries, and redeliver them.",
+    "runs": "Show acts on many tasks or deliveries, and stop one.",
+    "keys": "Create, list and revoke API keys.",
 }
+
+
+#: Commands that work on this machine and its settings. The others use the API: of a running service, or inside their
+#: own process.
+ON_THIS_MACHINE = frozenset(
+    {"serve", "web", "worker", "migrate", "backup", "simulate", "alerts", "grafana", "demo", "version"}
+)
 
 
 def first_sentence(text: str) -> str:

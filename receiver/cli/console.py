@@ -9,13 +9,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
 
 from receiver.runtime.printable import escape_control
 from submitter.base_error import WhenfinalError
-
-if TYPE_CHECKING:
-    from receiver.store.repository import Page
 
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -103,12 +99,6 @@ def note(text: str) -> None:
         with suppress(OSError):
             sys.stderr.write(f"{escape_control(text)}\n")
             sys.stderr.flush()
-
-
-def note_more(page: "Page[Any]", *, which: str = "newest") -> None:
-    """With `--limit`: say that there is more than the page, and which part of it the page is."""
-    if page.next_cursor is not None:
-        note_rest(len(page.items), which=which)
 
 
 def note_rest(shown: int, *, which: str = "newest") -> None:

@@ -1,7 +1,4 @@
-"""How a command comes to its ledger: settings, log, one event loop, and the errors of the ledger under its name.
-
-A command that only reads calls `reading.read_ledger`, which comes here for what it can not read by itself.
-"""
+"""How a command comes to its ledger: settings, log, one event loop, and the errors of the ledger under its name."""
 
 import asyncio
 import sys
@@ -11,40 +8,13 @@ from typing import Any, TypeVar
 
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_output
 from receiver.config.settings import Settings
-from receiver.runtime.clock import now_ms
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
-from receiver.store.engine import Engine
-from receiver.store.errors import SchemaBehind, StoreError
-from receiver.store.mark import MarkKeeper
-from receiver.store.migrate import check_schema
-from receiver.store.open import ledger_at, open_engine
+from receiver.store.errors import SchemaAhead, SchemaBehind, StoreError
+from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
 
 T = TypeVar("T")
-
-BUSY_TIMEOUT_MS = 5000  # for another process that writes
-
-READING_POOL = 1  # connections to a server
-
-
-def read_slowly(work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-    """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
-
-    The ledger's mark is compared and not written, because nothing was added. Raise as `prepare` and `run_on_ledger` do.
-    """
-    settings = prepare(creating=False)
-
-    async def opened() -> T:
-        engine = await open_engine(settings.database.url, busy_timeout_ms=BUSY_TIMEOUT_MS, pool_size=READING_POOL)
-        try:
-            await check_schema(engine)
-            await MarkKeeper(engine, ledger_at(settings.database.url)).check(now_ms())
-            return await work(engine)
-        finally:
-            await engine.close()
-
-    return run_on_ledger(settings, opened)
 
 
 def prepare(*, creating: bool) -> Settings:
@@ -77,8 +47,8 @@ def ledger_named(settings: Settings) -> Iterator[None]:
     """Add the ledger's name to a StoreError, which has none, and point to the doctor. Raise CommandFailed."""
     try:
         yield
-    except SchemaBehind:
-        raise  # its message names the command to run
+    except (SchemaBehind, SchemaAhead):
+        raise  # its message says what to do
     except StoreError as error:
         place = ledger_at(settings.database.url)
         raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` shows how to fix it") from error

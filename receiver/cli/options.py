@@ -14,8 +14,9 @@ from typer.models import OptionInfo
 
 from receiver.cli.console import USAGE, CommandFailed
 from receiver.events.model.event import EventType
-from receiver.events.model.query import EventFilter
-from receiver.runtime.durations import parse_duration_s
+from receiver.runtime.clock import now_ms
+from receiver.runtime.durations import Moment, parse_duration_s, parse_moment
+from submitter.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,23 @@ def parse_pair(text: str) -> Pair:
     return Pair(name, value)
 
 
-def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text: str) -> OptionInfo:
-    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it."""
+def parsed_option(
+    flag: str,
+    metavar: str,
+    parse: Callable[[str], object],
+    text: str,
+    *,
+    short: str | None = None,
+    words: Iterable[str] = (),
+) -> OptionInfo:
+    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it.
+
+    `words` are what a shell completes it with.
+    """
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
 
     def parse_or_explain(value: str) -> object:
         try:
@@ -45,11 +61,14 @@ def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text:
 
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
-    option: OptionInfo = typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
+    flags = [flag] if short is None else [flag, short]
+    option: OptionInfo = typer.Option(
+        *flags, metavar=metavar, parser=parse_or_explain, help=text, autocompletion=complete if known else None
+    )
     return option
 
 
-def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> OptionInfo:
+def enum_option(values: Iterable[StrEnum], flag: str, what: str, *, short: str | None = None) -> OptionInfo:
     """An option that takes one of these values. Its help and its error list all of them."""
     by_word = {value.value: value for value in values}
     listed = ", ".join(by_word)
@@ -60,7 +79,7 @@ def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> OptionInfo:
             raise ValueError(message)
         return by_word[text.lower()]
 
-    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.")
+    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.", short=short, words=by_word)
 
 
 def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -108,6 +127,24 @@ OlderThan = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
 
 
+Since = Annotated[
+    Moment | None, parsed_option("--since", "WHEN", parse_moment, "From this time on: 2h, 1d, or RFC 3339.")
+]
+
+Until = Annotated[
+    Moment | None, parsed_option("--until", "WHEN", parse_moment, "Before this time: 2h, 1d, or RFC 3339.")
+]
+
+
+def time_of(moment: Moment | None) -> str | None:
+    """As the API writes it."""
+    return None if moment is None else rfc3339(moment.resolve(now_ms()))
+
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; count what would be done.")]
+
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 
 Types = Annotated[list[EventType] | None, enum_option(EventType, "--type", "Only this type; may be repeated")]
@@ -142,13 +179,15 @@ def labels_of(pairs: Sequence[Pair]) -> dict[str, str]:
     return found
 
 
-def filter_of(given: FilterOptions) -> EventFilter:
-    return EventFilter(
-        types=frozenset(given.kinds or ()),
-        providers=frozenset(given.providers or ()),
-        models=frozenset(given.models or ()),
-        labels=labels_of(given.labels or ()),
-    )
+def conditions_of(given: FilterOptions) -> dict[str, Any]:
+    """What was given, by the names that the client has for it."""
+    conditions = {
+        "types": [kind.value for kind in given.kinds or ()],
+        "providers": given.providers,
+        "models": given.models,
+        "labels": labels_of(given.labels or ()),
+    }
+    return {name: value for name, value in conditions.items() if value}
 
 
 SECRET_MAX_BYTES = 1_024  # a secret has about a hundred

@@ -6,8 +6,14 @@ import textwrap
 from collections.abc import Iterable
 
 from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
+from receiver.cli.examples import example_lines
 
-_OPTIONS = (("--version", "Print the version."), ("--help", "Show this message and exit."))
+_OPTIONS = (
+    ("--version", "Print the version."),
+    ("--install-completion", "Install completion for the current shell."),
+    ("--show-completion", "Show completion for the current shell, to copy it or customize the installation."),
+    ("-h, --help", "Show this message and exit."),
+)
 
 _WIDEST, _NARROWEST = 80, 52  # columns, as typer has them
 
@@ -31,6 +37,7 @@ def overview(columns: int) -> str:
     parts = (
         "Usage: whenfinal [OPTIONS] COMMAND [ARGS]...",
         textwrap.fill(HELP, width, initial_indent="  ", subsequent_indent="  "),
+        textwrap.indent(example_lines(""), "  "),
         "Options:\n" + _rows(_OPTIONS, width),
         "Commands:\n" + _rows([*single, *GROUPS.items()], width),
     )

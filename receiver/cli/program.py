@@ -2,17 +2,20 @@
 
 import errno
 import sys
-from collections.abc import Collection, Sequence
-from typing import Annotated
+from collections.abc import Callable, Collection, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
+from receiver.cli.command_list import COMMANDS, GROUPS, HELP, ON_THIS_MACHINE, first_sentence
 from receiver.cli.console import USAGE, show, unwritten
+from receiver.cli.examples import with_examples
 from receiver.cli.short import load
 
 #: What a full disk or a broken device says to a write.
 _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+
+_BOTH_HELPS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
 def version() -> None:
@@ -47,32 +50,49 @@ def _root(
 
 def build(arguments: Collection[str]) -> typer.Typer:
     """The whole command line. Only the command whose words are among the arguments is imported."""
-    app = _group(HELP)
+    app = _group(with_examples("", HELP), add_completion=True)
     app.callback(invoke_without_command=True)(_root)
-    groups = {name: _group(text) for name, text in GROUPS.items()}
+    groups = {name: _group(with_examples(name, text)) for name, text in GROUPS.items()}
     for words, place, text in COMMANDS:
         group, _, name = words.rpartition(" ")
-        command = load(place) if set(words.split()) <= set(arguments) else _not_imported
-        add = groups.get(group, app).command(name, help=text, short_help=first_sentence(text))
+        command = _command(words, place) if set(words.split()) <= set(arguments) else _not_imported
+        add = groups.get(group, app).command(
+            name, help=with_examples(words, text), short_help=first_sentence(text), context_settings=_BOTH_HELPS
+        )
         add(command)
     for name, group_app in groups.items():
-        group_app.callback(invoke_without_command=True, help=GROUPS[name])(_help_without_command)
+        group_app.callback(invoke_without_command=True)(_help_without_command)
         app.add_typer(group_app, name=name, short_help=GROUPS[name])
     return app
 
 
+def _command(words: str, place: str) -> Callable[..., None]:
+    from receiver.cli.common_options import at_service, with_output
+
+    command = with_output(load(place))
+    return command if words in ON_THIS_MACHINE else at_service(command)
+
+
 def run(arguments: Sequence[str]) -> None:
     """Run a command. Raise CommandFailed for a help that can not be written; commands see to their own output."""
+    from receiver.runtime.environment import words_to_complete
+
     try:
-        build(arguments)(prog_name="whenfinal")
+        build(words_to_complete() or arguments)(prog_name="whenfinal")
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or sys.stdout is None:
             raise
         raise unwritten(error) from error
 
 
-def _group(text: str) -> typer.Typer:
-    return typer.Typer(help=text, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+def _group(text: str, *, add_completion: bool = False) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        add_completion=add_completion,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=_BOTH_HELPS,
+    )
 
 
 def _not_imported() -> None:

@@ -1,37 +1,17 @@
-"""How a command reads its ledger that needs nothing else: of the settings only the address, and no event loop.
+"""How a short listing reads its ledger: of the settings only the address, and no event loop.
 
-What can not be read so is read through `ledger`, with every setting checked, and it says what is wrong.
+What can not be read so is left to the whole command, with every setting checked, and it says what is wrong.
 """
 
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, suppress
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
 
-from receiver.cli.console import require_output
 from receiver.config.errors import ConfigError
 from receiver.runtime.environment import DOTENV, read_variables
-from receiver.store.engine import Engine
 from receiver.store.errors import Unsuited
-from receiver.store.sqlite_look import Look, LookEngine, looking, run_now
+from receiver.store.sqlite_look import Look, looking
 from receiver.store.url import DEFAULT_URL, LedgerFile, is_in_memory, read_database_url
 
-T = TypeVar("T")
-
-_ADDRESS, _OURS = "WHENFINAL_DATABASE_URL", "WHENFINAL_"
-
-
-def read_ledger(work: Callable[[Engine], Coroutine[Any, Any, T]], *, follows: bool = False) -> T:
-    """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
-
-    The work may be run again from its start. `follows`: it goes on until it is stopped. Raise as `ledger.read_slowly`.
-    """
-    require_output()
-    if not follows:
-        with suppress(Unsuited), look_at_ledger() as look:
-            return run_now(work(LookEngine(look)))
-    from receiver.cli.ledger import read_slowly
-
-    return read_slowly(work)
+_ADDRESS, _SERVICE, _OURS = "WHENFINAL_DATABASE_URL", "WHENFINAL_URL", "WHENFINAL_"
 
 
 def look_at_ledger() -> AbstractContextManager[Look]:
@@ -44,7 +24,7 @@ def look_at_ledger() -> AbstractContextManager[Look]:
 
 
 def _address() -> str:
-    """Raise Unsuited for a file `.env` with a problem."""
+    """Raise Unsuited for a file `.env` with a problem, and where a running service is to be read."""
     try:
         if DOTENV.exists() and not DOTENV.is_file():
             raise Unsuited  # because a pipe can be read once only
@@ -52,6 +32,8 @@ def _address() -> str:
     except (OSError, ConfigError) as error:
         raise Unsuited from error
     if unread:
+        raise Unsuited
+    if _SERVICE in variables:
         raise Unsuited
     if _ADDRESS in variables:
         return variables[_ADDRESS].strip()

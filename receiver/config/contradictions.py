@@ -39,6 +39,16 @@ def check_public_url(url: str | None, callers: list[Account]) -> Iterator[Settin
         )
 
 
+def check_dashboard_url(url: str | None) -> Iterator[SettingProblem]:
+    """Keys are given there, so it must be encrypted."""
+    if url is not None and not url.startswith("https://") and not is_loopback(url):
+        yield SettingProblem(
+            variable="WHENFINAL_DASHBOARD_URL",
+            rule="keys would cross the network unencrypted",
+            hint="use https, or leave it out and open a tunnel to this service",
+        )
+
+
 def check_listen_url(database_url: str, listen_url: str | None) -> Iterator[SettingProblem]:
     if listen_url is None:
         return

@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from pydantic import InstanceOf
 
 from receiver.config.api_keys import ApiKeys
+from receiver.config.origins import Origins
 from receiver.config.types import (
     AnyCase,
     DatabaseUrl,
     Decimal,
     Group,
+    HeaderText,
     Host,
+    HttpUrl,
     Networks,
     SecretKeys,
     Section,
@@ -266,6 +269,14 @@ class ApiSettings(Section):
         what="Bearer keys of /v1 with scopes submit, read, operate. Unset: the first start makes and shows one.",
         danger="`submit` spends money at the providers, `operate` changes tasks.",
     )
+    cors_origins: Origins = setting(
+        "WHENFINAL_CORS_ORIGINS",
+        (),
+        group=Group.REACH,
+        unit="origins, comma between",
+        what="Origins of web pages that may read /v1 from a browser, such as https://app.example.com. Unset: none.",
+        danger="Whoever can change such a page can use every key and stream token that it sends.",
+    )
     max_bytes: Whole = setting(
         "WHENFINAL_API_MAX_BYTES",
         33_554_432,
@@ -301,6 +312,13 @@ class DashboardSettings(Section):
         "on",
         what="Whether `serve` and `web` have the dashboard at /ops. People sign in with an API key: `read` looks, "
         "`operate` acts. They need https, or an address of this machine.",
+    )
+    url: HttpUrl | None = setting(
+        "WHENFINAL_DASHBOARD_URL",
+        unit="URL",
+        what="The https address at which people open the dashboard, without /ops, where it is another one than "
+        "WHENFINAL_PUBLIC_URL, such as that of an internal proxy. Keys are taken there and at an address of this "
+        "machine, nowhere else.",
     )
 
     @property
@@ -353,4 +371,24 @@ class LogSettings(Section):
     )
     format: Annotated[Literal["console", "json"], AnyCase] = setting(
         "WHENFINAL_LOG_FORMAT", "console", what="Lines for people, or one JSON object a line."
+    )
+
+
+class ShellSettings(Section):
+    """Where the commands work, apart from those that run a process of the service. Both are of no use to a server."""
+
+    group = Group.SHELL
+
+    url: HttpUrl | None = setting(
+        "WHENFINAL_URL",
+        unit="URL",
+        what="The running service that commands such as `whenfinal tasks list` work at; `--url` wins. Unset: the "
+        "ledger of these settings.",
+        danger="The key goes there; to a URL of `.env`, one of `.env` alone. By plain http it can be read on the way.",
+    )
+    api_key: HeaderText | None = setting(
+        "WHENFINAL_API_KEY",
+        what="The API key for it.",
+        danger="It allows what its scopes say.",
+        secret=True,
     )

@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError, model_validator
 
 from receiver.config.accounts import PROVIDERS, read_accounts
-from receiver.config.contradictions import check_listen_url, check_order, check_public_url, check_speed
+from receiver.config.contradictions import (
+    check_dashboard_url,
+    check_listen_url,
+    check_order,
+    check_public_url,
+    check_speed,
+)
 from receiver.config.environment import (
     Contradictions,
     find_problems,
@@ -32,6 +38,7 @@ from receiver.config.sections import (
     ProvidersSettings,
     ReconcileSettings,
     RetentionSettings,
+    ShellSettings,
     StreamsSettings,
     TraceSettings,
 )
@@ -70,6 +77,12 @@ class Settings(Section):
     trace: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    shell: ShellSettings = ShellSettings()
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """Where people open the dashboard."""
+        return self.dashboard.url or self.public_url
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
@@ -89,6 +102,7 @@ class Settings(Section):
     def _contradictions(self) -> Iterator[SettingProblem]:
         accounts = self.providers.accounts
         yield from check_public_url(self.public_url, [a for a in accounts if ADAPTERS[a.adapter].CAPABILITIES.callback])
+        yield from check_dashboard_url(self.dashboard.url)
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
         delivery = self.delivery
@@ -128,3 +142,14 @@ def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem
     except ValidationError as error:
         return (*found, *find_problems(error, known), *problems)
     return (*found, *problems) or settings
+
+
+def read_shell_settings(mapping: Mapping[str, str]) -> ShellSettings | tuple[SettingProblem, ...]:
+    """What a command against a running service needs of the settings, whatever is wrong with the others."""
+    known = list_settings(ShellSettings)
+    given, quoted = take_quotes_away({each.env: mapping[each.env].strip() for each in known if each.env in mapping})
+    try:
+        settings = ShellSettings.model_validate(nest_values(given, known))
+    except ValidationError as error:
+        return (*quoted, *find_problems(error, known))
+    return tuple(quoted) or settings

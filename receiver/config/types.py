@@ -55,6 +55,7 @@ class Group(StrEnum):
     METRICS = "Metrics"
     LOGS = "Logs"
     DASHBOARD = "Dashboard"
+    SHELL = "Commands against a running service"
 
 
 class Section(BaseModel):

@@ -203,6 +203,7 @@ def _params_of(condition: ReconcileFilter, now_ms: int, limit: int) -> dict[str,
         "task": condition.task,
         "created_before_ms": _created_before_ms(condition, now_ms),
         "limit": limit,
+        **condition.limits.conditions(),
     }
 
 

@@ -41,6 +41,21 @@ def format_when(at_ms: int, now_ms: int) -> str:
     return f"in {span}" if at_ms > now_ms else f"{span} ago"
 
 
+def format_age(at_ms: int, now_ms: int) -> str:
+    """Relative to now in one unit: `3 min ago`, `in 2 h`, `now` within a second."""
+    rest_ms = abs(now_ms - at_ms)
+    for unit, size_ms in _STEPS:
+        if rest_ms >= size_ms:
+            span = f"{rest_ms // size_ms} {unit}"
+            return f"{span} ago" if at_ms < now_ms else f"in {span}"
+    return "now"
+
+
+def format_offset(after_ms: int) -> str:
+    """`+4.2 s`; negative for a time before the first one."""
+    return f"{'-' if after_ms < 0 else '+'}{format_duration(after_ms)}"
+
+
 def _two_largest(rest_ms: int) -> list[str]:
     parts: list[str] = []
     for unit, size_ms in _STEPS:

@@ -1,6 +1,6 @@
 """Read all that explains one task, for the command line and the dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from receiver.reconcile.model.duration_report import WaitingPolls
@@ -23,9 +23,9 @@ class Explanation:
     place: QueuePlace | None
 
 
-async def explain_task(services: Services, task: Task) -> Explanation:
-    """Raise StoreUnavailable."""
-    timeline = await services.store.tasks.timeline(task.id)
+async def explain_task(services: Services, task: Task, *, owners: Collection[str] | None = None) -> Explanation:
+    """`owners`: the subscriptions whose deliveries are shown; None for all. Raise StoreUnavailable."""
+    timeline = await services.store.tasks.timeline(task.id, owners=owners)
     accounts = {account.provider: account for account in await services.store.accounts.all()}
     await services.durations.refresh()
     is_configured, now_ms = task.provider in services.providers, services.clock()

@@ -3,58 +3,61 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import structlog
 
 from receiver.config.api_keys import ApiKeyDigest, Scope
 from receiver.config.settings import Settings
+from receiver.runtime.key_repository import FIRST_ID, FIRST_NAME, FirstKey, KeyRepository, StoredKey
 from receiver.store.metadata import MetadataRepository
+
+log = structlog.get_logger(__name__)
 
 KEY_BYTES = 32
 
 SIGNING_KEY_NAME = "signing_key"
 
-API_KEY_NAME = "api_key_sha256"
+
+def new_api_key() -> str:
+    return f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    #: They sign callback URLs, oldest to newest; the last one signs.
-    signing: tuple[str, ...] = field(repr=False)
-    #: Bearer keys of our own API.
-    api: tuple[ApiKeyDigest, ...]
+def digest_of(key: str) -> bytes:
+    """What is kept of a key, and what a request is compared with."""
+    return hashlib.sha256(key.encode()).digest()
 
 
-async def read_keys(settings: Settings, metadata: MetadataRepository, show_key: Callable[[str], None] | None) -> Keys:
-    """The keys of the settings, or else of the ledger; those that are in neither are made.
+async def signing_keys(settings: Settings, metadata: MetadataRepository) -> tuple[str, ...]:
+    """They sign callback URLs, sessions and stream tokens, oldest to newest; the last one signs.
 
-    `show_key` gets an API key that was made here; without it none is made.
+    Those of the settings, or else that of the ledger, which is made if there is none.
     """
-    signing = settings.callbacks.secret_keys or (
+    return settings.callbacks.secret_keys or (
         await metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
     )
-    if settings.api.keys:
-        return Keys(
-            signing=signing,
-            api=tuple(
-                ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
-                for each in settings.api.keys
-            ),
-        )
-    stored = await metadata.find(API_KEY_NAME)
-    if stored is None and show_key is not None:
-        stored = await _make_api_key(metadata, show_key)
-    if stored is None:
-        return Keys(signing=signing, api=())
-    return Keys(
-        signing=signing, api=(ApiKeyDigest(name="first", scopes=frozenset(Scope), sha256=bytes.fromhex(stored)),)
+
+
+def settings_keys(settings: Settings) -> tuple[ApiKeyDigest, ...]:
+    return tuple(
+        ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=digest_of(each.key)) for each in settings.api.keys
     )
 
 
-async def _make_api_key(metadata: MetadataRepository, show_key: Callable[[str], None]) -> str:
-    """The digest that the ledger stores. It is another one if another process made its key first and shows that."""
-    key = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    stored = await metadata.get_or_create(API_KEY_NAME, digest)
-    if stored == digest:
-        show_key(key)
-    return stored
+async def make_first_key(keys: KeyRepository, settings: Settings, show_key: Callable[[str], None], now_ms: int) -> None:
+    """Make an API key and show it where none may operate without limits. The log says where that is not possible."""
+    key = new_api_key()
+    stored = StoredKey(
+        id=FIRST_ID,
+        name=FIRST_NAME,
+        scopes=frozenset(Scope),
+        sha256=digest_of(key),
+        created_ms=now_ms,
+        created_by="the first start",
+    )
+    match await keys.add_first(stored, settings_keys=settings_keys(settings)):
+        case FirstKey.MADE:
+            show_key(key)
+        case FirstKey.IMPOSSIBLE:
+            log.warning("no_key_may_operate", hint="run: whenfinal keys create NAME --scope operate")
+        case FirstKey.NOT_NEEDED:
+            pass

@@ -22,8 +22,6 @@ from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
 from submitter.providers.schedule import POLL_PRICE_S
 
-ANSWER_SHOWN = 200  # characters of what an endpoint answered
-
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
 
@@ -58,26 +56,6 @@ class TaskContext:
     waiting: WaitingPolls | None = None
 
 
-def entry_details(entry: TimelineEntry) -> Iterator[str]:
-    """The lines that stand below an entry's summary."""
-    error = entry.detail.get("error")
-    if entry.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in entry.summary:
-        yield f"{error.get('code')}: {error.get('message')}"
-    if entry.kind == "observation" and entry.detail.get("reply"):
-        yield f"reply: {one_line(str(entry.detail['reply']))}"
-    for output in entry.detail.get("outputs") or ():
-        yield f"{output.get('type', 'file')}: {output.get('url')}"
-    if entry.kind == "attempt" and entry.detail.get("response"):
-        yield f"answer: {str(entry.detail['response'])[:ANSWER_SHOWN]}"
-    if entry.kind == "audit":
-        yield from (f"{name}: {value}" for name, value in entry.detail.items())
-
-
-def one_line(text: str) -> str:
-    """A reply of many lines in one, its line ends and tabs as escapes."""
-    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
-
-
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
     automatic = [
@@ -96,11 +74,6 @@ def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskConte
         *_dead_letters(timeline),
     ]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
-
-
-def format_offset(after_ms: int) -> str:
-    """`+4.2 s`; negative where a provider's time is before our first one."""
-    return f"{'-' if after_ms < 0 else '+'}{format_duration(after_ms)}"
 
 
 _FINAL = "Nothing: this is final, whatever is reported later."

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from receiver.callbacks.intake import Intake
-from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.keyring import Keyring
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.snapshots import Snapshots
 from receiver.runtime.store import Store
@@ -90,4 +90,4 @@ class Services:
     #: The name of this process in leases, which no other process has.
     owner: str
     secret_keys: tuple[str, ...] = field(repr=False)
-    api_keys: tuple[ApiKeyDigest, ...]
+    keyring: Keyring

@@ -11,6 +11,7 @@ from receiver.events.log import EventLog
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
+from receiver.runtime.key_repository import KeyRepository
 from receiver.runtime.operator_runs.repository import RunRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
@@ -69,6 +70,7 @@ class Store:
     delivery_search: DeliverySearchRepository
     replays: ReplayRepository
     runs: RunRepository
+    keys: KeyRepository
     retention: RetentionRepository
     metadata: MetadataRepository
     overview: OverviewRepository
@@ -95,7 +97,9 @@ class Store:
 async def open_store(
     database_url: str, *, clock: Callable[[], int], migrating: bool, busy_timeout_ms: int = 5000, pool_size: int = 10
 ) -> AsyncIterator[Store]:
-    """Raise SchemaBehind unless the schema is complete or `migrating`, StoreUnavailable when there is no opening it.
+    """Raise SchemaBehind unless the schema is complete or `migrating`, SchemaAhead for one of a newer version.
+
+    Raise StoreUnavailable when it cannot be opened.
 
     `busy_timeout_ms` is for a file, `pool_size` (connections of this process at most) for a server.
     """
@@ -139,6 +143,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         delivery_search=DeliverySearchRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),
         runs=RunRepository(engine, new_id),
+        keys=KeyRepository(engine, new_id),
         retention=RetentionRepository(engine, fan_out.try_advance),
         metadata=MetadataRepository(engine),
         overview=OverviewRepository(engine),

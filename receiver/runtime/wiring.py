@@ -23,7 +23,8 @@ from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock import now_ms
-from receiver.runtime.keys import Keys, read_keys
+from receiver.runtime.keyring import Keyring
+from receiver.runtime.keys import make_first_key, settings_keys, signing_keys
 from receiver.runtime.measuring import make_metrics, make_snapshots, open_spans
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
@@ -68,6 +69,13 @@ class _Told(NamedTuple):
     reporter: TaskReporter
 
 
+class _Keys(NamedTuple):
+    """Our own: those that sign, and those that open the API."""
+
+    signing: tuple[str, ...]
+    keyring: Keyring
+
+
 class _Opened(NamedTuple):
     """What is closed when the process stops."""
 
@@ -94,13 +102,13 @@ async def open_services(
     """Open the ledger and both transports, and put all services together.
 
     On leaving, submits and callbacks in flight come to their end before anything closes. `show_key` gets the first API
-    key, if none is set and none was ever made; without it none is made.
+    key, if no other one may operate without limits; without it none is made.
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         await stack.enter_async_context(_marking(store))
-        keys = await read_keys(settings, store.metadata, show_key)
+        keys = await _open_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
@@ -116,7 +124,15 @@ async def open_services(
         yield services
 
 
-def _build_services(settings: Settings, opened: _Opened, keys: Keys, guard: AddressGuard) -> Services:
+async def _open_keys(settings: Settings, store: Store, show_key: Callable[[str], None] | None) -> _Keys:
+    if show_key is not None:
+        await make_first_key(store.keys, settings, show_key, now_ms())
+    keyring = Keyring(settings_keys=settings_keys(settings), repository=store.keys, clock=now_ms)
+    await keyring.refresh()
+    return _Keys(signing=await signing_keys(settings, store.metadata), keyring=keyring)
+
+
+def _build_services(settings: Settings, opened: _Opened, keys: _Keys, guard: AddressGuard) -> Services:
     """Give each service what it needs; nothing here waits or fails."""
     store, transport, webhook_transport, spans = opened
     notifier = CommitNotifier()
@@ -159,7 +175,7 @@ def _build_services(settings: Settings, opened: _Opened, keys: Keys, guard: Addr
         clock=now_ms,
         owner=owner,
         secret_keys=keys.signing,
-        api_keys=keys.api,
+        keyring=keys.keyring,
     )
 
 
@@ -183,7 +199,7 @@ def _durations(settings: Settings, store: Store, providers: Mapping[str, Configu
 
 
 def _drafts(
-    settings: Settings, keys: Keys, guard: AddressGuard, providers: Mapping[str, ConfiguredProvider]
+    settings: Settings, keys: _Keys, guard: AddressGuard, providers: Mapping[str, ConfiguredProvider]
 ) -> TaskDrafter:
     url = settings.public_url
     return TaskDrafter(
@@ -252,7 +268,7 @@ def _lost_submits(settings: Settings, store: Store, transport: Transport) -> Los
 def _intake(
     settings: Settings,
     store: Store,
-    keys: Keys,
+    keys: _Keys,
     commits: GroupCommit,
     durations: LearnedDurations,
 ) -> Intake:

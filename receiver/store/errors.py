@@ -23,6 +23,17 @@ class SchemaBehind(StoreError):
         self.missing = missing
 
 
+class SchemaAhead(StoreError):
+    """The database has migrations that this program does not know; `unknown` names them."""
+
+    #: What to do.
+    hint = "install the version that it was used with, or restore the backup from before the update"
+
+    def __init__(self, unknown: tuple[str, ...]) -> None:
+        super().__init__(f"the ledger is of a newer version, which made {', '.join(unknown)} in it; {self.hint}")
+        self.unknown = unknown
+
+
 class TransferRefused(StoreError):
     """A ledger cannot be copied from there, or to there. The message names it and says what to do."""
 

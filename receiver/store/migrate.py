@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from receiver.store.engine import Engine, Tx
-from receiver.store.errors import SchemaBehind
+from receiver.store.errors import SchemaAhead, SchemaBehind
 from receiver.store.scripts import sql_files
 
 
@@ -17,10 +17,14 @@ def known_migrations() -> tuple[tuple[str, str], ...]:
 
 
 async def _missing(tx: Tx) -> list[tuple[str, str]]:
+    """Raise SchemaAhead for a database of a newer version: what that has changed, this one would not keep."""
     await tx.lock_schema()
     await tx.execute("open_migrations")
     applied = {row["name"] for row in await tx.fetch_all("applied_migrations")}
-    return [(name, script) for name, script in known_migrations() if name not in applied]
+    known = known_migrations()
+    if unknown := applied.difference(name for name, _ in known):
+        raise SchemaAhead(tuple(sorted(unknown)))
+    return [(name, script) for name, script in known if name not in applied]
 
 
 async def applied_migrations(engine: Engine) -> list[str]:
@@ -30,14 +34,17 @@ async def applied_migrations(engine: Engine) -> list[str]:
 
 
 async def check_schema(engine: Engine) -> None:
-    """Raise SchemaBehind when a migration of this program was not applied to the database."""
+    """Raise SchemaBehind when a migration of this program was not applied to the database, or SchemaAhead."""
     missing = await engine.write(_missing)
     if missing:
         raise SchemaBehind(tuple(name for name, _ in missing))
 
 
 async def migrate(engine: Engine, now_ms: int) -> tuple[str, ...]:
-    """Apply what is missing; return the names of what this call applied. Several processes may call it at once."""
+    """Apply what is missing; return the names of what this call applied. Several processes may call it at once.
+
+    Raise SchemaAhead for a database of a newer version, and change nothing.
+    """
 
     async def apply_next(tx: Tx) -> str | None:
         for name, script in await _missing(tx):

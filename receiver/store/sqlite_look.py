@@ -90,9 +90,9 @@ def looking(path: Path) -> Iterator[Look]:
 
 
 def _check(look: Look, path: Path) -> None:
-    """Raise Unsuited for a ledger whose schema is behind, or that has not come as far as its mark."""
+    """Raise Unsuited for a ledger whose schema is not that of this version, or that is not as far as its mark."""
     applied = {row["name"] for row in look.fetch_all("applied_migrations")}
-    if not applied.issuperset(file.stem for file in sql_files("migrations")):
+    if applied != {file.stem for file in sql_files("migrations")}:
         raise Unsuited
     mark = read_mark(mark_path(path))
     if mark is not None:

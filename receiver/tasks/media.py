@@ -1,4 +1,4 @@
-"""Fetch a picture or a film that a task names, for a person to look at, and never anything else.
+"""Fetch a picture or a film that a task names, to look at it or to save it, and never anything else.
 
 Only the head of the reply that is checked here is handed on. A file whose server does not say what it is, as storage
 often does not, is recognised by its first bytes.
@@ -14,6 +14,7 @@ from receiver.tasks.file_requests import FileNotReached, FilePlace, FileRequests
 from receiver.tasks.model.file_kinds import FIRST_BYTES, SAYS_NOTHING, kind_of
 from submitter.errors import WhenfinalError
 from submitter.http.transport import FileReply
+from submitter.http.unpacking import DEFLATE, GZIP, Unpacker
 from submitter.model import Output
 
 AT_ONCE = 4  # in one process
@@ -22,9 +23,7 @@ CONNECTIONS = 2 * AT_ONCE  # apart from those of webhooks; a part of a file may 
 
 IDLE_S = 20.0  # without a byte
 
-WHOLE_S = 600.0  # for one of them, however slowly it is looked at
-
-MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 16 << 30  # of one file, unpacked; videos of providers have up to some hundred MB
 
 #: A drawing in SVG can hold a script, and is left out.
 _TYPE = re.compile(r"(?:image/(?!svg)|video/|audio/)[a-z0-9.+-]{1,40}")
@@ -34,6 +33,10 @@ _ASKED = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
 _LATER_PART = re.compile(r"bytes (?!0-)")
 
 _GIVEN = re.compile(r"bytes (?:[0-9]{1,15}-[0-9]{1,15}|\*)/(?:[0-9]{1,15}|\*)")
+
+
+#: How a page or a JSON document begins, and no video, picture or sound does.
+_TEXT_START = re.compile(rb"(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml|<error|\{\s*[\"}]|\[\s*[\"{\]])", re.IGNORECASE)
 
 
 class NoMedia(WhenfinalError):
@@ -53,14 +56,14 @@ class Media:
 async def open_media(requests: FileRequests, output: Output, wanted_range: str | None) -> AsyncIterator[Media]:
     """Give the reply to a request for a file.
 
-    Raise NoMedia or a kind of TransportError, the latter also while the chunks are read.
+    Raise NoMedia or a kind of TransportError, both also while the chunks are read.
     """
     is_asked = wanted_range is not None and _ASKED.fullmatch(wanted_range) is not None
     headers = (("range", wanted_range),) if wanted_range is not None and is_asked else ()
     try:
         async with requests.open(output, headers, idle_s=IDLE_S) as (reply, place):
             file = await _recognised(requests, reply, place)
-            head = _headers_of(reply, place.output.url, file.kind)
+            head = _headers_of(reply, place.output.url, file)
             yield Media(status=reply.status, headers=head, chunks=_capped(file.chunks))
     except FileNotReached as error:
         words = str(error)
@@ -72,20 +75,52 @@ class _File(NamedTuple):
 
     kind: str
     chunks: AsyncIterator[bytes]
+    #: It came packed, so its size and the places of its parts are not those of the reply.
+    is_unpacked: bool = False
 
 
 async def _recognised(requests: FileRequests, reply: FileReply, place: FilePlace) -> _File:
     kind = (reply.header("content-type") or "").partition(";")[0].strip().lower()
-    if kind not in SAYS_NOTHING or reply.status not in {200, 206}:
+    if reply.status not in {200, 206}:
         return _File(kind, reply.chunks)
+    coding = (reply.header("content-encoding") or "").strip().lower()
+    is_packed = reply.status == 200 and (coding in GZIP or coding == DEFLATE)
+    chunks = _unpacked(reply.chunks, coding, place) if is_packed else reply.chunks
     if not _LATER_PART.match(reply.header("content-range") or ""):
-        first = await _first_bytes(reply.chunks)
-        return _File(kind_of(first) or kind, _joined(first, reply.chunks))
+        first = await _first_bytes(chunks)
+        if _TYPE.fullmatch(kind):
+            _check_start(first, place)
+        kind = (kind_of(first) or kind) if kind in SAYS_NOTHING else kind
+        return _File(kind, _joined(first, chunks), is_packed)
+    if kind not in SAYS_NOTHING:
+        return _File(kind, chunks)
     asked = (("range", f"bytes=0-{FIRST_BYTES - 1}"),)
     async with requests.open_at(place, asked, idle_s=IDLE_S) as beginning:
         is_begun = beginning.status in {200, 206} and not _LATER_PART.match(beginning.header("content-range") or "")
         first = await _first_bytes(beginning.chunks) if is_begun else b""
-    return _File(kind_of(first) or kind, reply.chunks)
+    return _File(kind_of(first) or kind, chunks)
+
+
+def _check_start(first: bytes, place: FilePlace) -> None:
+    """Raise NoMedia for an empty file, and for a page or JSON in place of one, whatever type it is said to have."""
+    host = host_of(place.output.url)
+    if not first:
+        raise NoMedia(f"{host} sends an empty file.")
+    if _TEXT_START.match(first):
+        raise NoMedia(f"{host} answers with a page or JSON in place of the file.")
+
+
+async def _unpacked(chunks: AsyncIterator[bytes], coding: str, place: FilePlace) -> AsyncIterator[bytes]:
+    """Raise NoMedia at the end of packed data that is damaged."""
+    unpacker = Unpacker(coding)
+    async for chunk in chunks:
+        for piece in unpacker.pieces(chunk):
+            if piece:
+                yield piece
+    if unpacker.rest():
+        yield unpacker.rest()
+    if not unpacker.is_complete:
+        raise NoMedia(f"{host_of(place.output.url)} sends the file packed, and the packed data is damaged.")
 
 
 async def _first_bytes(chunks: AsyncIterator[bytes]) -> bytes:
@@ -104,23 +139,25 @@ async def _joined(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-def _headers_of(reply: FileReply, url: str, kind: str) -> dict[str, str]:
+def _headers_of(reply: FileReply, url: str, file: _File) -> dict[str, str]:
     """What is handed on of the head. Raise NoMedia for another status, type or packing, and for too many bytes."""
     if reply.status == 416:
         return _ranges(reply)
     if reply.status not in {200, 206}:
         raise NoMedia(f"{host_of(url)} answers {reply.status} in place of the file; its link may have ended.")
-    if not _TYPE.fullmatch(kind):
-        shown = kind if re.fullmatch("[a-z0-9/+.-]{1,60}", kind) else "no known type"
+    if not _TYPE.fullmatch(file.kind):
+        shown = file.kind if re.fullmatch("[a-z0-9/+.-]{1,60}", file.kind) else "no known type"
         raise NoMedia(f"{host_of(url)} answers with {shown}. Only pictures, films and sound are shown here.")
+    if file.is_unpacked:
+        return {"Content-Type": file.kind}
     if (reply.header("content-encoding") or "identity").strip().lower() not in {"", "identity"}:
         raise NoMedia(f"{host_of(url)} sends the file packed, which was not asked for.")
     length = reply.header("content-length") or ""
     is_known = re.fullmatch("[0-9]{1,15}", length) is not None
     if is_known and int(length) > MAX_BYTES:
-        raise NoMedia(f"The file has {int(length):,} bytes, and at most {MAX_BYTES:,} are shown here.")
+        raise NoMedia(f"The file has {int(length):,} bytes, and at most {MAX_BYTES:,} are handed on.")
     sizes = {"Content-Length": length} if is_known else {}
-    return {"Content-Type": kind, "Accept-Ranges": "bytes", **sizes, **_ranges(reply)}
+    return {"Content-Type": file.kind, "Accept-Ranges": "bytes", **sizes, **_ranges(reply)}
 
 
 def _ranges(reply: FileReply) -> dict[str, str]:

@@ -75,13 +75,16 @@ class OpeningRepository:
         async def work(tx: Tx) -> list[Opened]:
             sent = await self._take_rooms(tx, openings, now_ms)
             opened: dict[int, Opened] = {}
+            unstored = Counter(task.provider for task in sent.values())
             for number in sorted(range(len(openings)), key=lambda number: _key_order(openings[number].task)):
                 task = sent.get(number)
+                if task is not None:
+                    unstored[task.provider] -= 1
                 if task is not None and await tx.execute_and_count("insert_task", **task_row(task)):
                     opened[number] = task
                 else:
                     sent.pop(number, None)
-                    opened[number] = await self._open(tx, openings[number], now_ms)
+                    opened[number] = await self._open(tx, openings[number], unstored, now_ms)
             await self._describe(tx, list(sent.values()), now_ms)
             return [opened[number] for number in range(len(openings))]
 
@@ -116,8 +119,9 @@ class OpeningRepository:
         lines = [line_row(self._new_id, task, _line(_detail(task)), now_ms) for task in tasks]
         await tx.execute_many("insert_observation", lines)
 
-    async def _open(self, tx: Tx, opening: Opening, now_ms: int) -> Opened:
-        task, limits, request_text = opening.task, opening.limits, opening.request_text
+    async def _open(self, tx: Tx, opening: Opening, unstored: Mapping[str, int], now_ms: int) -> Opened:
+        """`unstored`: how many tasks of each provider have room and are stored after this one."""
+        task = opening.task
         earlier = await self._earlier(tx, task)
         if earlier is not None:
             if not _is_key_free(earlier, task):
@@ -125,9 +129,9 @@ class OpeningRepository:
             if earlier.final_event is None and earlier.id != task.id:
                 return FreeKey(task=earlier)
             if earlier.final_event is None:
-                return await self._open_again(tx, earlier, task, limits, request_text, now_ms)
+                return await self._open_again(tx, earlier, opening, unstored, now_ms)
             await tx.execute("free_request_key", id=earlier.id)
-        if opened := await self._insert(tx, task, limits, request_text, now_ms):
+        if opened := await self._insert(tx, opening, unstored, now_ms):
             return opened
         earlier = await self._earlier(tx, task)
         if earlier is None:
@@ -151,34 +155,34 @@ class OpeningRepository:
         return Replayed(task=earlier)
 
     async def _open_again(
-        self, tx: Tx, earlier: Task, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
+        self, tx: Tx, earlier: Task, opening: Opening, unstored: Mapping[str, int], now_ms: int
     ) -> Task:
         """What a new task would come to: submitting, queued, or refused for lack of room."""
-        again = replace(opened_again(earlier, task), queued_ms=now_ms)
-        opened, room, detail = await self._placed(tx, again, limits, {}, now_ms)
+        again = replace(opened_again(earlier, opening.task), queued_ms=now_ms)
+        opened, room, detail = await self._placed(tx, replace(opening, task=again), {}, unstored, now_ms)
         await tx.execute("update_task", **task_row(opened))
         await self._observe(tx, opened, now_ms, {"again": True, **detail})
-        await self._keep(tx, opened, room, request_text)
+        await self._keep(tx, opened, room, opening.request_text)
         return opened
 
-    async def _insert(
-        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
-    ) -> Task | None:
+    async def _insert(self, tx: Tx, opening: Opening, unstored: Mapping[str, int], now_ms: int) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
-        opened, room, detail = await self._placed(tx, task, limits, _detail(task), now_ms)
+        task = opening.task
+        opened, room, detail = await self._placed(tx, opening, _detail(task), unstored, now_ms)
         if not await tx.execute_and_count("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
         await tx.execute_many("insert_label", labels)
         await self._observe(tx, opened, now_ms, detail)
-        await self._keep(tx, opened, room, request_text)
+        await self._keep(tx, opened, room, opening.request_text)
         return opened
 
     async def _placed(
-        self, tx: Tx, task: Task, limits: AccountLimits | None, sent: dict[str, Any], now_ms: int
+        self, tx: Tx, opening: Opening, sent: dict[str, Any], unstored: Mapping[str, int], now_ms: int
     ) -> tuple[Task, AccountStatus | NoRoom | None, dict[str, Any]]:
         """The task as it is with the room that there is, and the line of its timeline: `sent` for one that is sent."""
-        room = None if limits is None else await self._room(tx, task, limits, now_ms)
+        task, limits = opening.task, opening.limits
+        room = None if limits is None else await self._room(tx, task, limits, unstored[task.provider], now_ms)
         if isinstance(room, NoRoom):
             opened, detail = _without_room(task, room, now_ms)
             return opened, room, detail
@@ -191,8 +195,10 @@ class OpeningRepository:
         if opened.state is TaskState.QUEUED:
             await tx.execute("insert_queued_request", task=opened.id, request=request_text)
 
-    async def _room(self, tx: Tx, task: Task, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
-        room = await room_at(tx, task.provider, limits, now_ms)
+    async def _room(
+        self, tx: Tx, task: Task, limits: AccountLimits, unstored: int, now_ms: int
+    ) -> AccountStatus | NoRoom:
+        room = await room_at(tx, task.provider, limits, now_ms, unstored=unstored)
         if isinstance(room, NoRoom):
             return room
         ahead = await tx.fetch_one("any_queued", provider=task.provider, priority=task.priority)

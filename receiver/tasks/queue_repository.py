@@ -306,11 +306,16 @@ def _refusal_line(refused: Refused) -> dict[str, Any]:
     return {"reason": f"{refused.error.code}: {refused.error.message}", **refusal_detail(refused)}
 
 
-async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
-    """The account as it is once one more task is sent, to be stored with that task; its row stays locked."""
+async def room_at(
+    tx: Tx, provider: str, limits: AccountLimits, now_ms: int, *, unstored: int = 0
+) -> AccountStatus | NoRoom:
+    """The account as it is once one more task is sent, to be stored with that task; its row stays locked.
+
+    `unstored`: tasks that have room already, and that this transaction stores afterwards.
+    """
     account = await refill_tokens(tx, provider, limits.budget, now_ms)
     in_flight = 0 if in_flight_limit(account, limits) is None else await count_in_flight(tx, provider, beside="")
-    return find_room(account, limits, in_flight, now_ms)
+    return find_room(account, limits, in_flight + unstored, now_ms)
 
 
 def _is_over(task: Task, now_ms: int) -> bool:

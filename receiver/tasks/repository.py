@@ -1,9 +1,10 @@
 """Reading tasks and their timelines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from receiver.store.engine import NEVER_MS, NEWEST, Engine
+from receiver.config.api_keys import NO_LIMITS, Limits
+from receiver.store.engine import NEVER_MS, NEWEST, Engine, Row
 from receiver.store.repository import Page, Repository
 from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
 from receiver.tasks.model.rows import task_of
@@ -49,21 +50,24 @@ class TaskRepository(Repository):
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)
 
-    async def queued(self, wanted: TaskFilter) -> Page[QueuedTask]:
-        """Queued tasks, account by account, in the order in which they are sent. `wanted` has no cursor."""
+    async def queued(self, wanted: TaskFilter, limits: Limits = NO_LIMITS) -> Page[QueuedTask]:
+        """Queued tasks within, account by account, in the order in which they are sent. `wanted` has no cursor."""
         name, value = wanted.label or (None, None)
-        params = {**_common_params(wanted), "name": name, "value": value}
+        params = {**_common_params(wanted), "name": name, "value": value, **limits.conditions()}
         return await self._page("queued_page", queued_task_of, lambda each: each.task.id, wanted.limit, params)
 
-    async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
-        """Everything that happened to a task, in order; empty for a task that is not there."""
+    async def timeline(self, task_id: TaskId, *, owners: Collection[str] | None = None) -> list[TimelineEntry]:
+        """Everything that happened to a task, in order; empty for a task that is not there.
+
+        `owners`: the subscriptions whose deliveries are shown, beside those of the task's own `notify`; None for all.
+        """
         await self._fan_out.try_advance()
         return build_timeline(
             {
                 "observation": await self._all("observations_of_task", dict, task=task_id),
                 "event": await self._all("events_of_task", dict, task=task_id),
-                "delivery": await self._all("deliveries_of_task", dict, task=task_id),
-                "attempt": await self._all("attempts_of_task", dict, task=task_id),
+                "delivery": _shown(await self._all("deliveries_of_task", dict, task=task_id), owners),
+                "attempt": _shown(await self._all("attempts_of_task", dict, task=task_id), owners),
                 "audit": await self._all("audit_of_task", dict, task=task_id),
             }
         )
@@ -72,6 +76,10 @@ class TaskRepository(Repository):
         """Tasks by provider and state."""
         found = await self._all("count_tasks", dict)
         return {(row["provider"], TaskState(row["state"])): row["number"] for row in found}
+
+
+def _shown(rows: Sequence[Row], owners: Collection[str] | None) -> Sequence[Row]:
+    return [row for row in rows if owners is None or row["subscription"] is None or row["subscription"] in owners]
 
 
 def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:

@@ -1,72 +1,22 @@
-"""The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises.
+"""The application of a server: the API, its description, and the dashboard."""
 
-Callbacks come past the router: see `Application`.
-"""
-
-import asyncio
-import logging
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from time import perf_counter
-from typing import Any
 
-import structlog
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
-from receiver.callbacks.model import Accepted
 from receiver.config.settings import Settings
 from receiver.runtime.background import commit_listener, present, snapshots, working
-from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
-from receiver.store.errors import LedgerGone, StoreError
-from receiver.web.bodies import Bodies
-from receiver.web.bounded_lines import BoundedLines
-from receiver.web.callbacks import CallbackTaker, prepared
+from receiver.web.application import NO_PAGES, Pages, make_application
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.live import LiveStreams
-from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
-from receiver.web.endpoint import Endpoint
-from receiver.web.middleware import (
-    REQUEST_ID,
-    RequestTimes,
-    Trace,
-    Tracing,
-    answer_unexpected,
-    is_host,
-    problem_response,
-    request_id,
-    stamped,
-    tell,
-    tell_other_callbacks,
-    trace_of,
-)
 from receiver.web.openapi import build_document
-from receiver.web.problems import Kind, Problem, invalid, with_retry_after
 from receiver.web.routes import ROUTES
-from receiver.web.routes.callbacks import CALLBACK, SIGNED_CALLBACK
-from submitter.errors import InvalidRequest
-
-log = structlog.get_logger(__name__)
-
-#: Exceptions that are an answer; the middleware answers any other one.
-EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect)
-
-#: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
-STORE_RETRY_S = 2.0
-
-_GONE = "The ledger's file was deleted, moved or replaced under this process. Its log names the file."
 
 
 def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str], None]) -> Starlette:
@@ -95,152 +45,16 @@ def build_app(
     open_services: Callable[[], AbstractAsyncContextManager[Services]], *, has_dashboard: bool = True
 ) -> Starlette:
     """Return the application over services that its lifespan opens."""
-
-    @asynccontextmanager
-    async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services() as services, operating(services) as runs:
-            app.state.bodies = Bodies.of(services.settings)
-            app.callbacks = app.state.callbacks = CallbackTaker(
-                services.intake, app.state.bodies, services.metrics, services.reporter.spans
-            )
-            app.state.sign_in_limit = SignInLimit()
-            app.state.media_slots = MediaSlots()
-            app.state.live_streams = LiveStreams()
-            app.requests = RequestTimes(services.metrics)
-            yield {"services": services, "runs": runs}
-
-    app = Application(
-        routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],
-        middleware=[Middleware(Tracing, answer=_to_answer)],
-        exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
-        lifespan=lifespan,
-    )
-    # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
-    app.router.redirect_slashes = False
+    app = make_application(open_services, pages=_dashboard() if has_dashboard else NO_PAGES, takes_on_runs=True)
+    app.state.reference = None  # rendered by a task, when it is first asked for
     app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
     return app
 
 
-#: The address of a callback, as the documents have it and nothing added.
-_PLAIN_ADDRESS = re.compile(rb"/callbacks/([A-Za-z0-9._~-]+)(?:/([A-Za-z0-9._~-]+))?")
-
-
-class Application(Starlette):
-    """Takes callbacks past the middleware and the router, whose layers cost more than a callback does.
-
-    Only those with a plain address and a plain head; the router has the others. The answers are the same.
-    """
-
-    #: Both are set by the lifespan.
-    callbacks: CallbackTaker
-    requests: RequestTimes
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Starlette's own
-        super().__init__(**options)
-        self._lines = BoundedLines(tell_other_callbacks)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            address = _PLAIN_ADDRESS.fullmatch(scope.get("raw_path") or b"")
-            if address is not None and (fields := _plain_head(scope)) is not None:
-                trace = Trace(
-                    request_id=request_id(fields.get(REQUEST_ID)),
-                    route=SIGNED_CALLBACK.path if address[2] is None else CALLBACK.path,
-                )
-                await self._take_callback(address, trace, scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
-
-    async def _take_callback(
-        self, address: re.Match[bytes], trace: Trace, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        started_s = perf_counter()
-        provider = address[1].decode()
-        token = None if address[2] is None else address[2].decode()
-        try:
-            outcome = await self.callbacks.take(provider, token, scope["headers"], receive)
-            self.callbacks.count(provider, outcome, perf_counter() - started_s)
-            if not isinstance(outcome, Accepted):
-                self.callbacks.tell(provider, outcome, trace.request_id)
-            answer = prepared(outcome)
-            trace.status = answer.status
-            await answer.send(trace.request_id, send)
-        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            await _answer_raised(error, trace, scope, receive, stamped(send, trace))
-        finally:
-            took_s = perf_counter() - started_s
-            self.requests.observe("POST", trace, took_s)
-            if self._lines.may_write(str(trace.status)):
-                tell("POST", trace, took_s)
-
-
-def _plain_head(scope: Scope) -> Mapping[bytes, bytes] | None:
-    """The fields of a head that names a host and repeats no field, else None."""
-    fields = dict(scope["headers"])
-    is_plain = len(fields) == len(scope["headers"]) and is_host(fields.get(b"host", b" "))  # a blank is no host
-    return fields if is_plain else None
-
-
-async def _answer_raised(error: BaseException, trace: Trace, scope: Scope, receive: Receive, send: Send) -> None:
-    scope.setdefault("state", {})["trace"] = trace
-    with bound_contextvars(request_id=trace.request_id):
-        if isinstance(error, EXPECTED) and trace.status is None:
-            answer = await _answer_error(Request(scope), error)
-            await answer(scope, receive, send)
-        else:
-            await answer_unexpected(error, scope, receive, send)
-
-
-def _route(endpoint: Endpoint) -> Route:
-    route = Route(endpoint.path, endpoint.serve, methods=[endpoint.method])
-    if endpoint.streams and route.methods is not None:
-        route.methods.discard("HEAD")
-    return route
-
-
-async def _answer_error(request: Request, error: Exception) -> Response:
-    return _to_answer(request.scope, _problem_of(request, error))
-
-
-def _to_answer(scope: Scope, problem: Problem) -> Response:
-    """A page for people at the dashboard, `application/problem+json` for everybody else."""
-    make = to_page if is_of_dashboard(scope) else problem_response
-    return make(scope, problem)
-
-
-def _problem_of(request: Request, error: Exception) -> Problem:
-    match error:
-        case Problem():
-            return error
-        case InvalidRequest():
-            return invalid(Kind.INVALID, *error.violations)
-        case StoreError():
-            is_gone = isinstance(error, LedgerGone)
-            level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
-            log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
-            return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
-        case HTTPException():
-            return _refusal_of_framework(request, error.status_code)
-        case ClientDisconnect():
-            # The client has gone, so this answer only reaches the log.
-            return Problem(Kind.MALFORMED, "The connection ended before the whole body had come.")
-        case _:
-            return Problem(Kind.INTERNAL)
-
-
-def _refusal_of_framework(request: Request, status: int) -> Problem:
-    """Return the problem of an unknown path or method."""
-    if status == 404:
-        return Problem(
-            Kind.NOT_FOUND, None if is_of_dashboard(request.scope) else "No such address; see /openapi.json."
-        )
-    if status == 405:
-        return Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))})
-    return Problem(Kind.OTHER, status=status)
-
-
-def _methods(request: Request) -> list[str]:
-    """Return the methods of a path over all its routes; the framework would name those of the first one only."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in fitting for method in route.methods or ()})
+def _dashboard() -> Pages:
+    return Pages(
+        routes=dashboard_routes(),
+        is_page=is_of_dashboard,
+        to_page=to_page,
+        state=lambda: {"sign_in_limit": SignInLimit(), "live_streams": LiveStreams()},
+    )

@@ -26,7 +26,7 @@ from receiver.web.json_body import has_too_many_marks
 from receiver.web.middleware import REQUEST_ID, trace_of
 from receiver.web.problems import Kind, Problem, to_response
 from receiver.web.schemas.tasks import AnyQuery, NoBody
-from submitter.api import CallbackVerdict
+from submitter.api_service import CallbackVerdict
 from submitter.http.messages import Callback, Headers
 from submitter.http.unpacking import unpacked
 from submitter.model import TaskId

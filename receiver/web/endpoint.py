@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import authenticate
+from receiver.web.auth import ANYBODY, Caller, authenticate, authenticate_token, check_unlimited
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
@@ -28,6 +28,8 @@ Q = TypeVar("Q", bound=BaseModel)
 
 B = TypeVar("B", bound=BaseModel)
 
+TOKEN = "token"  # noqa: S105 - the name of a parameter
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestContext(Generic[Q, B]):
@@ -37,13 +39,12 @@ class RequestContext(Generic[Q, B]):
     services: Services
     query: Q
     body: B
-    #: The name of the caller's key, empty on open endpoints.
-    key_name: str = ""
+    caller: Caller
 
     @property
     def actor(self) -> str:
         """The caller as audit lines name it."""
-        return f"key {self.key_name}"
+        return self.caller.actor
 
     def path_param(self, name: str) -> str:
         return str(self.request.path_params[name])
@@ -86,6 +87,9 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     #: None: open to all.
     scope: Scope | None = None
+    #: The handler keeps to the limits of the caller's key. Any other one is about the whole service, and refuses a
+    #: limited key.
+    keeps_limits: bool = False
     #: A key of this scope shows more; without one the answer is the same for all.
     optional_scope: Scope | None = None
     #: No body at all means an empty object.
@@ -94,6 +98,8 @@ class Endpoint:
     body_types: frozenset[str] = frozenset()
     #: Description and example of each header that the handler reads.
     headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: A stream token in the parameter `token` counts in place of a key.
+    takes_token: bool = False
     #: A 200 is an endless stream of events, so HEAD is not allowed.
     streams: bool = False
 
@@ -116,17 +122,27 @@ class Endpoint:
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path
-        if self.scope is not None:
-            trace.key = authenticate(request.scope, services.api_keys, self.scope)
+        caller = await self._authenticated(request, services)
+        trace.key = caller.name or None
+        if not self.keeps_limits:
+            check_unlimited(caller)
         context = RequestContext(
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),
             body=await self._read_body(request),
-            key_name=trace.key or "",
+            caller=caller,
         )
         answer = await self.handle(context)
         return answer.to_response() if isinstance(answer, JsonAnswer) else answer
+
+    async def _authenticated(self, request: Request, services: Services) -> Caller:
+        if self.scope is None:
+            return ANYBODY
+        token = request.query_params.get(TOKEN) if self.takes_token else None
+        if token is None:
+            return await authenticate(request.scope, services.keyring, self.scope)
+        return await authenticate_token(token, services.keyring, services.secret_keys, services.clock())
 
     async def _read_body(self, request: Request) -> BaseModel:
         """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""

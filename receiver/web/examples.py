@@ -5,59 +5,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.web.example_acts import ACT_BODIES
+from receiver.web.example_values import (
+    DELIVERY_ID,
+    DETAIL,
+    EVENT,
+    EVENT_ID,
+    KEY_ID,
+    RUN_ID,
+    RUNNING,
+    SUBSCRIPTION_ID,
+    TASK,
+    TASK_ID,
+    TIMELINE,
+)
 from receiver.web.schemas import endpoints as endpoint_schemas
+from receiver.web.schemas import keys as key_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
-from submitter import api, api_operations, api_webhooks
-
-_TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID = (
-    f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt")
-)
-
-_TASK: Mapping[str, Any] = {
-    "id": _TASK_ID,
-    "provider": "hiapi",
-    "task_id": "tk-hiapi-01K5QW8Y",
-    "model": "happyhorse-1.1/text-to-video",
-    "state": "succeeded",
-    "raw_state": "success",
-    "progress": 100,
-    "labels": {"film": "1"},
-    "created_at": "2026-09-21T14:10:02.120Z",
-    "submitted_at": "2026-09-21T14:10:02.480Z",
-    "final_at": "2026-09-21T14:13:20.000Z",
-    "deadline_at": "2026-09-21T15:10:02.120Z",
-    "outputs": [
-        {
-            "type": "video",
-            "url": "https://cdn.example.com/v.mp4",
-            "expires_at": "2026-09-28T14:13:20.000Z",
-            "needs_key": False,
-        }
-    ],
-    "error": None,
-    "supersedes": None,
-    "callback_expected": True,
-    "polls": 0,
-}
-
-_RUNNING: Mapping[str, Any] = {
-    **_TASK,
-    "state": "submitted",
-    "raw_state": "pending",
-    "progress": None,
-    "final_at": None,
-    "outputs": [],
-}
-
-_EVENT: Mapping[str, Any] = {
-    "seq": 17,
-    "event_id": _EVENT_ID,
-    "type": "task.succeeded",
-    "timestamp": "2026-09-21T14:13:20.000Z",
-    "task": _TASK,
-    "supersedes": None,
-}
+from submitter import api, api_keys, api_operations, api_service, api_webhooks
 
 _WANTED: Mapping[str, Any] = {
     "url": "https://hooks.example.com/videos",
@@ -74,7 +40,7 @@ _WANTED: Mapping[str, Any] = {
 }
 
 _SUBSCRIPTION: Mapping[str, Any] = {
-    "id": _SUBSCRIPTION_ID,
+    "id": SUBSCRIPTION_ID,
     **_WANTED,
     "state": "active",
     "public_key": None,
@@ -89,12 +55,12 @@ _SUBSCRIPTION: Mapping[str, Any] = {
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the example of the Standard Webhooks specification
 
 _DELIVERY: Mapping[str, Any] = {
-    "id": _DELIVERY_ID,
+    "id": DELIVERY_ID,
     "event_seq": 17,
-    "event_id": _EVENT_ID,
+    "event_id": EVENT_ID,
     "event_type": "task.succeeded",
-    "task": _TASK_ID,
-    "subscription": _SUBSCRIPTION_ID,
+    "task": TASK_ID,
+    "subscription": SUBSCRIPTION_ID,
     "endpoint": "https://hooks.example.com/videos",
     "state": "delivered",
     "attempts": 1,
@@ -146,7 +112,21 @@ _DURATION: Mapping[str, Any] = {
     "is_damaged": False,
 }
 
+_KEY: Mapping[str, Any] = {
+    "id": KEY_ID,
+    "name": "render-farm",
+    "scopes": ["read", "submit"],
+    "providers": ["hiapi"],
+    "label": "team=films",
+    "created_at": "2026-09-21T14:00:00.000Z",
+    "created_by": "key ops",
+    "last_used_at": None,
+    "revoked_at": None,
+    "is_setting": False,
+}
+
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    **ACT_BODIES,
     task_schemas.SubmitRequest: {
         "provider": "hiapi",
         "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
@@ -160,51 +140,18 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     subscription_schemas.ChangeSubscriptionRequest: {"types": ["task.failed"], "rate_per_s": None, "enabled": True},
     subscription_schemas.RotateSecretRequest: {"overlap_s": 3600},
     subscription_schemas.ReplayRequest: {"since": "2026-09-21T14:00:00Z", "which": "missing", "dry_run": True},
-    api.SubmittedTask: {**_RUNNING, "notify": {"secret": _SECRET}},
-    api.Task: _TASK,
-    api.TaskDetail: {
-        **_RUNNING,
-        "state": "queued",
-        "task_id": None,
-        "raw_state": "",
-        "submitted_at": None,
-        "deadline_at": None,
-        "request": {
-            "provider": "hiapi",
-            "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
-            "labels": {"film": "1"},
-            "notify": {"url": "https://hooks.example.com/videos"},
-        },
-        "queue": {
-            "position": 3,
-            "depth": 40,
-            "priority": 0,
-            "oldest_at": "2026-09-21T14:09:58.000Z",
-            "until_at": "2026-09-21T15:10:02.120Z",
-            "held_until_at": None,
-            "held_reason": None,
-        },
-    },
-    api.TasksPage: {"tasks": [_TASK], "next_cursor": None},
-    api.Timeline: {
-        "task": _TASK_ID,
-        "timeline": [
-            {
-                "at": "2026-09-21T14:13:20.000Z",
-                "kind": "event",
-                "summary": "event 17: task.succeeded",
-                "detail": {"seq": 17, "event_id": _EVENT_ID, "supersedes": None},
-            }
-        ],
-        "left_out": {"duplicate": 380},
-    },
+    api.SubmittedTask: {**RUNNING, "notify": {"secret": _SECRET}},
+    api.Task: TASK,
+    api.TaskDetail: DETAIL,
+    api.TasksPage: {"tasks": [TASK], "next_cursor": None},
+    api.Timeline: TIMELINE,
     api.ReconcileSummary: {
         "asked": 1,
         "changed": 1,
         "skipped": 0,
         "tasks": [
             {
-                "task": _TASK_ID,
+                "task": TASK_ID,
                 "provider": "hiapi",
                 "task_id": "tk-hiapi-01K5QW8Y",
                 "state": "running",
@@ -215,8 +162,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
             }
         ],
     },
-    api.EventsPage: {"events": [_EVENT], "next_after": 17, "has_more": False},
-    api.CallbackVerdict: {"verdict": "duplicate"},
+    api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False, "newest": 17},
+    api_service.CallbackVerdict: {"verdict": "duplicate"},
     api_operations.Health: {"status": "alive"},
     api_operations.Readiness: {
         "status": "ready",
@@ -241,6 +188,20 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
         "request_id": "req_5f0c2a9be17d44c3a1b6d208",
     },
+    key_schemas.CreateKeyRequest: {
+        "name": "render-farm",
+        "scopes": ["submit", "read"],
+        "providers": ["hiapi"],
+        "label": "team=films",
+    },
+    key_schemas.StreamTokenRequest: {
+        "ttl_s": 300,
+        "conditions": {"types": ["task.succeeded"], "labels": {"film": "1"}},
+    },
+    api_keys.StreamToken: {"token": "eyJrZXkiOiJvcHMi…", "expires_at": "2026-09-21T14:05:00.000Z"},
+    api_keys.Key: _KEY,
+    api_keys.CreatedKey: {**_KEY, "key": "wf_4QJk0u2rHqTnW1d8sYpVxZbC6mEoLgA9fRiUjK7tM3c"},
+    api_keys.KeysPage: {"keys": [_KEY], "next_cursor": None},
     endpoint_schemas.ResumeEndpointRequest: {"endpoint": "https://hooks.example.com", "dead_letters": True},
     api_operations.NotifyEndpointsPage: {"endpoints": [_ENDPOINT], "next_cursor": None},
     api_operations.ResumedEndpoint: {
@@ -265,7 +226,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},
     api_webhooks.SubscriptionWithBacklog: {
         **_SUBSCRIPTION,
-        "deliveries": {"pending": 2, "dead": 1, "last_failed": {"id": _DELIVERY_ID, "status": 500, "error": None}},
+        "deliveries": {"pending": 2, "dead": 1, "last_failed": {"id": DELIVERY_ID, "status": 500, "error": None}},
     },
     api_webhooks.SubscriptionsPage: {"subscriptions": [_SUBSCRIPTION], "next_cursor": None},
     api_webhooks.ResumedSubscription: {
@@ -277,7 +238,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT, "was_failing": True, "made_due": 3},
     api_webhooks.ReplayResult: {
-        "subscription": _SUBSCRIPTION_ID,
+        "subscription": SUBSCRIPTION_ID,
         "matched": 12,
         "made_due": 3,
         "oldest_seq": None,
@@ -303,6 +264,8 @@ STREAM = (
 #: Schema and example of a body that has no model, by its type.
 WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
     "application/json": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}},
+    "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
+    "video/mp4": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of the file)"},
     "text/plain": {
         "schema": {"type": "string"},
         "example": 'whenfinal_tasks_final_total{provider="hiapi",state="succeeded",by="callback",'
@@ -314,8 +277,11 @@ WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "callbacks/{provider}": ("The provider's name in the settings.", "hiapi"),
     "{provider}/{token}": ("The token that the submit gave the provider, valid for one task.", "eyJhbGciOi…"),
-    "tasks/{id}": ("Our id of the task.", _TASK_ID),
-    "subscriptions/{id}": ("The id of the subscription.", _SUBSCRIPTION_ID),
-    "deliveries/{id}": ("The id of the delivery.", _DELIVERY_ID),
+    "tasks/{id}": ("Our id of the task.", TASK_ID),
+    "subscriptions/{id}": ("The id of the subscription.", SUBSCRIPTION_ID),
+    "deliveries/{id}": ("The id of the delivery.", DELIVERY_ID),
+    "files/{number}": ("The place of the file in `outputs`; the first is 0.", "0"),
+    "runs/{id}": ("The id of the run.", RUN_ID),
+    "keys/{id}": ("The id of the key, or `setting_` and the name of one of the settings.", KEY_ID),
     "providers/{name}": ("The provider's name in the settings.", "hiapi"),
 }

@@ -2,7 +2,7 @@
 
 from receiver.config.api_keys import Scope
 from receiver.store.accounts import AccountStatus
-from receiver.web.auth import may
+from receiver.web.auth import find_caller
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_operations import Account, Health, Readiness
@@ -22,13 +22,15 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     A key that is not valid shows no more than none, because a probe must not fail for its key.
     """
     await context.services.readiness.check()
-    if not may(context.request.scope, context.services.api_keys, Scope.READ):
+    caller = await find_caller(context.request.scope, context.services.keyring, Scope.READ)
+    if caller is None:
         return JsonAnswer(body={"status": "ready"})
     accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()
     stepped_back = context.services.store.stepped_back
     note = _STEPPED_BACK if stepped_back is not None and stepped_back.is_recent(now_ms) else None
-    shown = tuple(_account(account, now_ms) for account in accounts)
+    visible = caller.limits.providers
+    shown = tuple(_account(each, now_ms) for each in accounts if visible is None or each.provider in visible)
     return JsonAnswer(body=Readiness(status="ready", note=note, accounts=shown))
 
 

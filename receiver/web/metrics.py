@@ -18,8 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.config.api_keys import Scope
+from receiver.runtime.keyring import keys_read
 from receiver.runtime.services import Services
-from receiver.web.auth import authenticate
+from receiver.web.auth import caller_of, check_scope, check_unlimited, token_of
 from receiver.web.endpoint import RequestContext
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.problems import Kind, Problem, to_response
@@ -38,7 +39,11 @@ async def show_metrics(context: RequestContext[AnyQuery, NoBody]) -> Response:
 
 def _metrics(request: Request, services: Services) -> Response:
     if services.settings.metrics.access == "key":
-        trace_of(request.scope).key = authenticate(request.scope, services.api_keys, Scope.READ)
+        key = services.keyring.known(token_of(request.scope))  # from memory, as all of the answer is
+        caller = caller_of(key)
+        trace_of(request.scope).key = caller.name
+        check_scope(caller, Scope.READ)
+        check_unlimited(caller)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     text = encode(services.metrics.registry)
     return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
@@ -60,11 +65,12 @@ async def serving_metrics(listener: socket.socket, services: Services) -> AsyncI
     )
     server = Unsignalled(server_config(app), state={"services": services})
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await running
+    async with keys_read(services.keyring):
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await running
 
 
 async def _refused(request: Request, error: Exception) -> Response:

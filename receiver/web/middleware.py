@@ -23,6 +23,7 @@ from receiver.metrics.registry import OTHER, Metrics
 from receiver.metrics.spans import LONGEST_TRACEPARENT, caller_trace
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.problems import Kind, Problem, to_response
+from receiver.web.streaming import EndedEarly
 
 log = structlog.get_logger(__name__)
 
@@ -157,6 +158,9 @@ async def answer_unexpected(
         # The server cancels a request only when its stop has waited as long as it may.
         log.warning("request_cut", route=trace.route)
         kind = Kind.STOPPING
+    elif isinstance(error, EndedEarly):
+        log.info("answer_ended_early", route=trace.route, error=str(error.__cause__ or error))
+        raise error
     else:
         log.error("request_failed", route=trace.route, exc_info=error)
         kind = Kind.INTERNAL

@@ -128,7 +128,8 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
     schema = endpoint.query.model_json_schema(ref_template=_REF)
     for name, found in schema.get("properties", {}).items():
         parameter = _parameter(name, "query", found["description"], found["examples"][0])
-        yield parameter | {"schema": _inlined(found, schema.get("$defs", {}))}
+        is_required = name in schema.get("required", ())
+        yield parameter | {"required": is_required, "schema": _inlined(found, schema.get("$defs", {}))}
 
 
 def _parameter(name: str, place: str, description: str, example: object) -> dict[str, Any]:

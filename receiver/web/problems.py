@@ -39,6 +39,8 @@ class Kind(Enum):
     NOT_OURS = ("callback-not-ours", 401, "The callback carries neither our token nor a right signature")
     OUT_OF_QUOTA = ("provider-quota", 402, "The provider says that the account has no credit left")
     FORBIDDEN = ("scope-missing", 403, "The key does not have the scope for this")
+    OUTSIDE_LIMITS = ("outside-limits", 403, "The key is limited, and this lies outside of its limits")
+    ORIGIN = ("origin-not-allowed", 403, "Pages of this origin may not read the API")
     HEAD_TOO_SLOW = ("head-too-slow", 408, "The head of the request did not come in time")
     HEAD_TOO_LARGE = ("head-too-large", 431, "The head of the request is too large")
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
@@ -104,7 +106,8 @@ def streams_full() -> Problem:
     return with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S)
 
 
-def to_response(problem: Problem, request_id: str) -> Response:
+def members_of(problem: Problem, request_id: str) -> dict[str, Any]:
+    """The body of the answer. Absent members are left out."""
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
@@ -118,9 +121,14 @@ def to_response(problem: Problem, request_id: str) -> Response:
         **problem.extra,
         "request_id": request_id,
     }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def to_response(problem: Problem, request_id: str) -> Response:
+    members = members_of(problem, request_id)
     return Response(
-        to_json({name: value for name, value in members.items() if value is not None}),
-        status_code=status,
+        to_json(members),
+        status_code=members["status"],
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
     )

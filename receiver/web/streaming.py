@@ -1,7 +1,7 @@
 """Answers that take long: end them early when the client has gone, and stream events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 from starlette.responses import Response
@@ -10,6 +10,10 @@ from starlette.types import Receive, Scope, Send
 from receiver.events.feed import Feed
 from receiver.events.follower import Follower
 from receiver.events.model import sse
+
+
+class EndedEarly(ConnectionError):
+    """What is handed on broke off when its answer had begun; the server can only close the connection."""
 
 
 class Disconnect:
@@ -49,16 +53,20 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStream(Response):
-    """Server-sent events. A slow reader holds back only its own stream, because nothing is read ahead for it."""
+    """Server-sent events. A slow reader holds back only its own stream, because nothing is read ahead for it.
+
+    Nothing is sent once `may_go_on` says no: the stream ends.
+    """
 
     media_type = sse.MEDIA_TYPE
 
-    def __init__(self, *, feed: Feed, follower: Follower) -> None:
+    def __init__(self, *, feed: Feed, follower: Follower, may_go_on: Callable[[], bool]) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(HEADERS)
         self._feed = feed
         self._follower = follower
+        self._may_go_on = may_go_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         disconnect = Disconnect()
@@ -67,5 +75,7 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with disconnect.watched(receive), aclosing(self._follower.chunks(slot)) as chunks:
                 async for chunk in chunks:
+                    if not self._may_go_on():
+                        break
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

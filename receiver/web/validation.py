@@ -48,6 +48,8 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "string_too_long": ("is too long", "at most {max_length} characters"),
     "string_pattern_mismatch": ("is not of the right form", "text that matches {pattern}"),
     "members": ("has too many members", "at most {max_length}"),
+    "too_short": ("has too few entries", "at least {min_length}"),
+    "host": ("is not the address of a host", "such as https://hooks.example.com"),
     "too_long": ("has too many entries", "at most {max_length}"),
     "greater_than_equal": ("is too small", "{ge} or more"),
     "less_than_equal": ("is too large", "{le} or less"),
@@ -61,8 +63,12 @@ def check(model: type[M], value: object, kind: Kind) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)[:MOST_ERRORS]
-        raise invalid(kind, *(_violation(model, each) for each in found)) from None
+        raise invalid(kind, *violations_of(model, error)) from None
+
+
+def violations_of(model: type[BaseModel], error: ValidationError) -> tuple[Violation, ...]:
+    found = error.errors(include_url=False, include_input=False)[:MOST_ERRORS]
+    return tuple(_violation(model, each) for each in found)
 
 
 def read_query(model: type[M], query: bytes) -> M:
@@ -101,6 +107,8 @@ def _unreadable() -> Exception:
 def _violation(model: type[BaseModel], error: ErrorDetails) -> Violation:
     place = tuple(str(part) for part in error["loc"] if part != "[key]")
     field = _shortened(".".join(place)) or "body"
+    if error["type"] == "contradiction":
+        return Violation(**error["ctx"])
     if error["type"] == "extra_forbidden":
         return _unknown_member(model, place, field)
     if expected := _TYPES.get(error["type"]):

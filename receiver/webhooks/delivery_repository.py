@@ -37,15 +37,12 @@ class DeliveryRepository(Repository):
         *,
         state: DeliveryState | None = None,
         subscription: str | None = None,
-        host: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Delivery]:
-        """Newest first. Of a host of `notify` only those that are pending or dead."""
+        """Newest first."""
         await self._fan_out.try_advance()
         query, params = _page_query(state, subscription)
-        if host is not None:
-            query, params = "undelivered_page_of_notify", {"endpoint_id": host, "state": state.value if state else None}
         return await self._page(
             query, delivery_of, lambda delivery: delivery.id, limit, {"cursor": cursor or NEWEST, **params}
         )

@@ -101,10 +101,15 @@ class SubscriptionRepository(Repository):
         return None if found is None else (await self._with_endpoints([found]))[0]
 
     async def page(
-        self, *, limit: int, cursor: str | None, state: SubscriptionState | None = None
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        state: SubscriptionState | None = None,
+        key_id: str | None = None,
     ) -> Page[SubscriptionStatus]:
-        """Newest first; `next_cursor` is the last id of the page."""
-        params = {"cursor": cursor or NEWEST, "state": state.value if state else None}
+        """Newest first; `next_cursor` is the last id of the page. `key_id`: of those that this key created."""
+        params = {"cursor": cursor or NEWEST, "state": state.value if state else None, "key_id": key_id}
         page = await self._page("subscriptions_page", subscription_of, lambda each: each.id, limit, params)
         return Page(items=tuple(await self._with_endpoints(page.items)), next_cursor=page.next_cursor)
 

@@ -78,8 +78,8 @@ class SubscriptionService:
     new_id: IdMaker
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE), init=False, repr=False)
 
-    async def create(self, request: SubscriptionRequest, *, actor: str) -> Subscription:
-        """Store a new subscription and return it.
+    async def create(self, request: SubscriptionRequest, *, actor: str, key_id: str | None = None) -> Subscription:
+        """Store a new subscription and return it. `key_id`: that of its creator's key in the ledger.
 
         Raise InvalidRequest with every violation, when the endpoint does not consent, and when there are too many
         subscriptions; then nothing is stored.
@@ -91,6 +91,7 @@ class SubscriptionService:
             subscription_id=self.new_id("sub", now_ms),
             secret=request.secret or self._new_secret(),
             signing_key=self._new_signing_key(),
+            key_id=key_id,
             now_ms=now_ms,
         )
         if rules.needs_handshake(None, made):

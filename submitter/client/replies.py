@@ -21,12 +21,18 @@ PROBLEM_TYPE = "application/problem+json"
 
 _EXPIRED = "urn:whenfinal:problem:cursor-expired"
 
+_ANOTHER = "perhaps it is no service of whenfinal, or one of another version"
+
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 def read_reply(model: type[M], body: bytes) -> M:
     """Return the body of an answer as `model`. Raise ReceiverUnreachable for anything else."""
     return _read(model.model_validate_json, body)
+
+
+def read_nothing(body: bytes) -> None:
+    """The answer says no more than its status."""
 
 
 def read_event(body: bytes) -> AnyEvent:
@@ -53,7 +59,7 @@ def _unreadable(error: ValidationError) -> ReceiverUnreachable:
     """Name the first fault, without the value: a body may hold a secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "body"
-    return ReceiverUnreachable(f"the answer cannot be read: {place}: {first['msg']}")
+    return ReceiverUnreachable(f"the answer cannot be read: {place}: {first['msg']}; {_ANOTHER}")
 
 
 def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> ReceiverProblem | None:
@@ -69,14 +75,24 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Receiv
         status=status,
         type=str(members.get("type", "about:blank")),
         title=str(members.get("title", "")),
-        detail=members.get("detail"),
+        detail=_text(members.get("detail")),
         errors=tuple(_violation(each) for each in errors if isinstance(each, dict)) if isinstance(errors, list) else (),
-        provider=members.get("provider"),
-        task=members.get("task"),
-        request_id=members.get("request_id"),
+        provider=_texts(members.get("provider")),
+        task=_text(members.get("task")),
+        request_id=_text(members.get("request_id")),
         retry_after_s=read_retry_after_s(headers.get("retry-after")),
         oldest_after=oldest_after if isinstance(oldest_after, int) else None,
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _texts(value: object) -> Mapping[str, str] | None:
+    if not isinstance(value, dict):
+        return None
+    return {name: text for name, text in value.items() if isinstance(text, str)}
 
 
 def _violation(members: Mapping[str, Any]) -> Violation:
@@ -95,8 +111,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def error_of(problem: ReceiverProblem) -> ReceiverRefused | CursorExpired:
-    """Return the exception to raise for a problem."""
+def error_of(problem: ReceiverProblem, *, may_be_done: bool = False) -> ReceiverRefused | CursorExpired:
+    """Return the exception to raise for a problem. `may_be_done`: an earlier try may have been carried out."""
     if problem.type == _EXPIRED and problem.oldest_after is not None:
         return CursorExpired(problem.oldest_after)
-    return ReceiverRefused(problem)
+    return ReceiverRefused(problem, may_be_done=may_be_done)

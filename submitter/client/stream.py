@@ -5,24 +5,17 @@ stream or is silent for too long is replaced after a pause. Only an error that a
 raised.
 """
 
-import asyncio
-import logging
-import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from time import monotonic
-
-import httpx
+from typing import Any
 
 from submitter.api import AnyEvent, ResetNotice
+from submitter.client.conversation import Call, Close, Give, NoReply, Now, Open, Pause, Read, Reply, Series, Step, Tell
 from submitter.client.replies import error_of, read_event, read_problem, read_reply
 from submitter.client.sse import Block, BlockReader, BlockTooLarge
 from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
-from submitter.http.messages import read_retry_after_s
-
-log = logging.getLogger(__name__)
+from submitter.http.messages import Headers, read_retry_after_s
 
 #: After so long without a byte the connection is replaced. The receiver sends a comment every 15 s by default; a
 #: receiver that is set to a longer interval than this only causes needless connections.
@@ -45,7 +38,7 @@ PROBLEM_CAP_BYTES = 64 << 10
 
 _STREAM_TYPE = "text/event-stream"
 
-_HEADERS = {"Accept": _STREAM_TYPE, "Accept-Encoding": "identity", "Cache-Control": "no-store"}
+_HEADERS = (("Accept", _STREAM_TYPE), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store"))
 
 _RESET = "reset"
 
@@ -55,45 +48,69 @@ _HELLO = "hello"  # tells the cursor and is no event
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
-class _Disconnected(Exception):
-    """The connection failed or ended. `error` is what to raise when the tries are used up."""
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """A connection failed or ended. `error` is what to raise when the tries are used up."""
 
-    def __init__(self, error: ClientError, *, retry_after_s: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry_after_s = retry_after_s
+    error: ClientError
+    retry_after_s: float | None = None
 
 
 @dataclass(eq=False, kw_only=True)
 class EventFollower:
     """Follows from `cursor` on, None: from now on. `params` are the conditions as query parameters."""
 
-    http: httpx.AsyncClient
-    params: Sequence[tuple[str, str]]
+    params: Headers
     cursor: int | None
-    timeout_s: float
-    random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _retry_s: float | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
     _has_connected: bool = field(default=False, init=False)
 
-    async def events(self) -> AsyncGenerator[AnyEvent]:
-        """Yield events without end. Raise CursorExpired, ReceiverRefused or ReceiverUnreachable."""
+    def events(self) -> Series[AnyEvent]:
+        """Give events without end. Raise CursorExpired, ReceiverRefused or ReceiverUnreachable."""
         while True:
-            began_s = monotonic()
-            try:
-                async with aclosing(self._connection()) as blocks:
-                    async for block in blocks:
-                        event = self._take(block)
-                        if event is not None:
-                            yield event
-                lost = _Disconnected(ReceiverUnreachable("the stream ended"))
-            except _Disconnected as error:
-                lost = error
-            if self._has_connected and monotonic() - began_s > LONGEST_PAUSE_S:
+            began_s: float = yield Now()
+            lost = yield from self._connection()
+            yield Close()
+            ended_s: float = yield Now()
+            if self._has_connected and ended_s - began_s > LONGEST_PAUSE_S:
                 self._failures = 0  # a long connection was a good one, even if no event came
-            await self._pause(lost)
+            pause = self._pause(lost)
+            text = f"not following the receiver's events: {lost.error}; next try in {pause.seconds:.1f} s or more"
+            yield Tell(text=text, is_new=self._failures == 0)
+            self._failures += 1
+            yield pause
+
+    def _connection(self) -> Generator[Step | Give[AnyEvent], Any, Lost]:
+        reply: Reply | NoReply = yield Open(call=self._call(), silence_s=SILENCE_S)
+        if isinstance(reply, NoReply):
+            return lost_by(reply)
+        refused = yield from _check(reply)
+        if refused is not None:
+            return refused
+        self._has_connected = True
+        reader = BlockReader(cap_bytes=BLOCK_CAP_BYTES)
+        while True:
+            chunk: bytes | NoReply | None = yield Read()
+            if chunk is None:
+                return Lost(error=ReceiverUnreachable("the stream ended"))
+            if isinstance(chunk, NoReply):
+                return lost_by(chunk)
+            for block in _blocks(reader, chunk):
+                event = self._take(block)
+                if event is not None:
+                    yield Give(event)
+
+    def _call(self) -> Call[bytes]:
+        after = () if self.cursor is None else (("after", str(self.cursor)),)
+        return Call(
+            method="GET",
+            path="v1/events/stream",
+            read=bytes,
+            params=(*self.params, *after),
+            headers=_HEADERS,
+            may_be_repeated=True,
+        )
 
     def _take(self, block: Block) -> AnyEvent | None:
         """Return the block's event if it is new. A hello, or a block without data, only moves the cursor."""
@@ -115,28 +132,11 @@ class EventFollower:
         if event_id is not None and event_id.isascii() and event_id.isdecimal() and len(event_id) < 19:
             self.cursor = max(self.cursor or 0, int(event_id))
 
-    async def _connection(self) -> AsyncGenerator[Block]:
-        after = () if self.cursor is None else (("after", str(self.cursor)),)
-        request = self.http.stream(
-            "GET",
-            "v1/events/stream",
-            params=httpx.QueryParams([*self.params, *after]),
-            headers=_HEADERS,
-            timeout=httpx.Timeout(self.timeout_s, read=SILENCE_S),
-        )
-        try:
-            async with request as reply:
-                await _check(reply)
-                self._has_connected = True
-                async for block in _blocks(reply):
-                    yield block
-        except httpx.RequestError as error:
-            raise _Disconnected(ReceiverUnreachable(f"no stream from the receiver: {type(error).__name__}")) from error
+    def _pause(self, lost: Lost) -> Pause:
+        """The pause before the next try, longer after each failure until an event comes.
 
-    async def _pause(self, lost: _Disconnected) -> None:
-        """Wait, longer after each failure until an event comes. Raise the error when there never was a connection.
-
-        A random part is added, because many followers lose the same receiver at the same time.
+        Raise the error when there never was a connection. The pause has a random part, because many followers lose the
+        same receiver at the same time.
         """
         if not self._has_connected and self._failures >= len(FIRST_PAUSES_S):
             raise lost.error
@@ -145,42 +145,53 @@ class EventFollower:
             pause_s = min(base_s * 2.0 ** min(self._failures, 16), LONGEST_PAUSE_S)
         else:
             pause_s = FIRST_PAUSES_S[self._failures]
-        pause_s = max(pause_s, min(lost.retry_after_s or 0.0, RETRY_AFTER_CAP_S)) * (1 + JITTER * self.random())
-        level = logging.DEBUG if self._failures else logging.WARNING
-        log.log(level, "not following the receiver's events: %s; next try in %.1f s", lost, pause_s)
-        self._failures += 1
-        await self.sleep(pause_s)
+        pause_s = max(pause_s, min(lost.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+        return Pause(pause_s, jitter=JITTER)
 
 
-async def _check(reply: httpx.Response) -> None:
-    """Return for a stream. Raise _Disconnected when another try may give one, else a ClientError."""
+def lost_by(broken: NoReply, what: str = "stream") -> Lost:
+    return Lost(error=ReceiverUnreachable(f"no {what}: {broken.reason}"))
+
+
+def _check(reply: Reply) -> Generator[Step, Any, Lost | None]:
+    """Return None for a stream, and Lost when another try may give one. Raise a ClientError for anything else."""
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if reply.status_code == HTTPStatus.OK and kind == _STREAM_TYPE:
-        return
-    problem = read_problem(reply.status_code, reply.headers, await _start_of_body(reply))
+    if reply.status == HTTPStatus.OK and kind == _STREAM_TYPE:
+        return None
+    lost = yield from lost_to(reply, "stream")
+    if isinstance(lost.error, ReceiverUnreachable) or reply.status not in _FINAL:
+        return lost
+    raise lost.error
+
+
+def lost_to(reply: Reply, what: str) -> Generator[Step, Any, Lost]:
+    """What an opened reply says that is not what was wanted."""
+    body = yield from start_of_body()
+    if isinstance(body, NoReply):
+        return lost_by(body, what)
+    problem = read_problem(reply.status, reply.headers, body)
     if problem is None:
-        error: ClientError = ReceiverUnreachable(f"status {reply.status_code}, and no stream of the receiver")
+        error: ClientError = ReceiverUnreachable(f"status {reply.status}, and no {what} of whenfinal")
     else:
         error = error_of(problem)
-    if problem is not None and problem.status in _FINAL:
-        raise error
-    raise _Disconnected(error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))
+    return Lost(error=error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))
 
 
-async def _start_of_body(reply: httpx.Response) -> bytes:
+def start_of_body() -> Generator[Step, Any, bytes | NoReply]:
+    """The body of what is open, as far as a problem may go."""
     body = b""
-    async for chunk in reply.aiter_bytes():
-        body += chunk
-        if len(body) > PROBLEM_CAP_BYTES:
+    while len(body) <= PROBLEM_CAP_BYTES:
+        chunk: bytes | NoReply | None = yield Read()
+        if chunk is None:
             break
+        if isinstance(chunk, NoReply):
+            return chunk
+        body += chunk
     return body
 
 
-async def _blocks(reply: httpx.Response) -> AsyncIterator[Block]:
-    reader = BlockReader(cap_bytes=BLOCK_CAP_BYTES)
+def _blocks(reader: BlockReader, chunk: bytes) -> list[Block]:
     try:
-        async for chunk in reply.aiter_bytes():
-            for block in reader.feed(chunk):
-                yield block
+        return list(reader.feed(chunk))
     except BlockTooLarge as error:
         raise ReceiverUnreachable(f"the stream cannot be read: {error}") from error

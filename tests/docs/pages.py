@@ -12,6 +12,7 @@ from receiver.metrics.snapshot import GAUGES
 from receiver.tasks.model.task import Verdict
 from receiver.tasks.reporter import SUBMIT_WORDS
 from receiver.web.dashboard.model.provider_sheet import POLL_OUTCOMES
+from receiver.web.routes import ROUTES, TAGS
 from receiver.webhooks.reporter import CODE_CLASSES
 from submitter.model import ENDED, Source
 from submitter.providers.contract import Capabilities, ModelFamily
@@ -181,11 +182,20 @@ def _labels(labels: Sequence[str]) -> str:
     return ", ".join(f"`{label}`" for label in labels)
 
 
+def routes_table() -> str:
+    rows = [
+        f"| `{each.method} {each.path}` | {each.scope or ''} | {each.summary} |"
+        for each in sorted(ROUTES, key=lambda each: list(TAGS).index(each.tag))
+    ]
+    return "\n".join(["| route | scope | does |", "| --- " * 3 + "|", *rows])
+
+
 #: Each table by the name of its markers: its page, and what makes it.
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "accounts": (README, accounts_table),
     "events": (DOCS / "webhooks.md", event_table),
     "providers": (SUBMITTER, provider_table),
+    "routes": (DOCS / "api.md", routes_table),
     "settings": (DOCS / "settings.md", render_settings_table),
     "counted": (DOCS / "monitoring.md", counted_table),
     "labels": (DOCS / "monitoring.md", label_values_table),

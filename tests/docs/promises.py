@@ -43,6 +43,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_ledger_page.py::test_keys_show_by_name_and_scopes_and_nothing_secret_shows",
     ),
     (
+        "Of an API key the ledger has its digest alone; the key is shown once, and a revoked one stops working",
+        "tests/integration/web/test_keys.py::test_the_ledger_the_audit_and_the_log_hold_nothing_of_a_key",
+    ),
+    (
+        "A limited API key reaches nothing outside of its limits on any route; a new route refuses it at first",
+        "tests/integration/web/test_who_may.py::test_a_limited_key_is_answered_as_its_limits_say",
+    ),
+    (
+        "A revoked API key is refused by every process within seconds; a new one works everywhere at once",
+        "tests/integration/web/test_keys.py::test_another_process_takes_a_new_key_at_once_and_refuses_a_revoked_one_soon",
+    ),
+    (
         "A backup of a SQLite ledger in use is whole and checked, and its time is noted; a bad one leaves no file",
         "tests/system/test_cli_backup.py::test_a_ledger_is_copied_while_it_is_served_and_the_copy_can_be_served",
     ),
@@ -71,8 +83,8 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
-        "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
-        "tests/browser/test_night.py::test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted",
+        "Each trouble of a night is found and cured at the pages, by the shell at a URL, and over the API",
+        "tests/browser/test_night.py::test_each_trouble_of_a_night_is_found_and_cured",
     ),
     (
         "A post below `/ops` that does not prove to come from a page of ours does nothing",
@@ -222,11 +234,11 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "An empty, cut or damaged file, a page and JSON are never stored as a task's file",
-        "tests/integration/tasks/test_download.py::test_what_is_not_the_file_never_takes_its_place",
+        "tests/integration/web/test_downloads.py::test_what_is_not_the_file_never_takes_its_place",
     ),
     (
         "A redirect of a download goes through the address guard, and the key goes to the provider's own host only",
-        "tests/integration/tasks/test_download.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
+        "tests/integration/tasks/test_files.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
     ),
     (
         "Nothing is answered 2xx once the ledger's file was deleted, moved or replaced under the process",
@@ -338,5 +350,37 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A provider that is in the ledger and no longer configured has its page",
         "tests/integration/web/dashboard/test_providers.py::test_a_provider_that_is_in_the_ledger_alone_has_a_page",
+    ),
+    (
+        "Each task of a batch has its own outcome, and one that breaks a rule holds up no other",
+        "tests/integration/web/test_batches.py::test_each_task_of_a_batch_comes_to_its_own_outcome",
+    ),
+    (
+        "A batch whose caller goes away is submitted all the same, and sent again it is paid once",
+        "tests/integration/web/test_batches.py::test_a_batch_whose_client_goes_away_is_submitted_all_the_same",
+    ),
+    (
+        "A dry run of an act on all that a filter finds changes nothing",
+        "tests/integration/web/test_acts_over_http.py::test_a_preview_counts_and_changes_nothing",
+    ),
+    (
+        "An act that is started with the end and the ids of its preview works on nothing that came after it",
+        "tests/integration/web/test_acts_over_http.py::test_a_start_with_the_end_and_the_ids_of_its_preview_takes_no_other",
+    ),
+    (
+        "Each trouble of an operator's night is found and cured at the page, in the shell and over the API",
+        "tests/browser/test_night.py::test_each_trouble_of_a_night_is_found_and_cured",
+    ),
+    (
+        "Submits that come at once are never more than the places that their account has",
+        "tests/integration/tasks/test_submit_groups.py::test_no_more_than_there_are_places_are_sent_in_whatever_order_their_keys_are_stored",
+    ),
+    (
+        "The same `Idempotency-Key` starts one run of an act",
+        "tests/integration/web/test_acts_over_http.py::test_the_same_key_starts_one_run_and_another_body_under_it_is_refused",
+    ),
+    (
+        "The API reference fetches nothing from elsewhere and needs no script",
+        "tests/browser/test_reference.py::test_the_reference_is_read_without_a_script_and_from_one_address",
     ),
 )

@@ -134,4 +134,40 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "A wait without a number ends before nginx and HAProxy would end it",
         "tests/integration/web/test_api.py::test_a_preferred_wait_is_no_longer_than_proxies_allow",
     ),
+    (
+        "A page of another origin follows events with a short-lived token, and misses none when it connects again",
+        "tests/browser/test_stream_sample.py::test_a_page_of_another_origin_follows_events_and_misses_none",
+    ),
+    (
+        "A stream token is refused when it is old, forged or its key was revoked; that ends open streams as well",
+        "tests/integration/web/test_stream_tokens.py::test_a_revoked_key_ends_its_tokens_and_its_open_streams",
+    ),
+    (
+        "Pages of origins that are not named in `WHENFINAL_CORS_ORIGINS` can read nothing of the API",
+        "tests/integration/web/test_cors.py::test_an_origin_that_is_not_allowed_is_refused_in_words_and_gets_no_header",
+    ),
+    (
+        "A client repeats a submit under one idempotency key, and sends once what must not be repeated",
+        "tests/unit/submitter/test_conversation.py::test_what_must_not_be_repeated_is_sent_once_when_it_may_have_been_carried_out",
+    ),
+    (
+        "Each route of the API is a method of the client, with `async` and without",
+        "tests/unit/submitter/test_every_route.py::test_each_route_is_the_request_of_a_method",
+    ),
+    (
+        "A file that a client downloads has its name only when it is whole, and goes on where it broke off",
+        "tests/integration/client/test_downloads.py::test_a_file_that_breaks_off_again_and_again_never_has_its_name",
+    ),
+    (
+        "The clients install and run without the service",
+        "tests/packaging/test_client_wheel.py::test_the_sample_of_each_client_runs_against_a_service",
+    ),
+    (
+        "`listen` hands webhooks on unchanged, and its subscription goes with it",
+        "tests/system/test_cli_listen.py::test_a_program_gets_each_webhook_as_it_came_and_its_answer_counts",
+    ),
+    (
+        "`serve --simulate` uses no provider whose key is set",
+        "tests/system/test_cli_serve_simulated.py::test_no_other_provider_is_used_whatever_is_set",
+    ),
 )

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,31 @@ def test_a_changed_requirement_makes_the_environment_due_again(stamped: Path, na
 def test_every_locked_version_is_exact_and_hashed() -> None:
     lock = (ROOT / "scripts/requirements.lock").read_text()
     assert len(REQUIREMENT.findall(lock)) == len(HASHED.findall(lock)) > 0
+
+
+def _locked(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts/locked.py"), *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_the_part_of_the_lock_for_the_service_has_what_it_needs_with_hashes_and_no_tool() -> None:
+    run = _locked("postgres", "otel")
+    names = {line.split("==")[0] for line in REQUIREMENT.findall(run.stdout)}
+    assert (run.returncode, len(REQUIREMENT.findall(run.stdout))) == (0, len(HASHED.findall(run.stdout)))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {re.split(r"[^\w-]", each)[0] for each in project["dependencies"]} <= names
+    assert {"psycopg", "psycopg-binary", "opentelemetry-sdk", "h11", "aiosignal"} <= names
+    assert not names & {"pytest", "mypy", "ruff", "playwright", "hatchling", "openai", "pgserver"}
+    assert {line.split("==")[0] for line in REQUIREMENT.findall(_locked("--build").stdout)} >= {
+        "hatchling",
+        "packaging",
+    }
+
+
+def test_an_extra_that_is_not_there_is_named_in_one_line() -> None:
+    run = _locked("mysql")
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (1, "", 1)
+    assert "mysql" in run.stderr
 
 
 def test_the_lock_names_no_address_and_no_file() -> None:

@@ -56,14 +56,29 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv/bin"
-    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", versions)
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--constraint",
+        versions,
+    )
     _run(programs / "python", *install, wheel, cwd=folder)
     return programs
 
 
+#: Of the client alone, which `test_client_wheel` builds.
+OF_THE_CLIENT = {"submitter/LICENSE", "submitter/pyproject.toml"}
+
+
 def _package_files_of_the_checkout() -> set[str]:
     listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "receiver", "submitter")
-    return {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    names = {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    assert names >= OF_THE_CLIENT
+    return names - OF_THE_CLIENT
 
 
 def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: Path) -> None:

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from tests.support import preloaded
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 TIMEOUT_S = 120
@@ -64,7 +67,7 @@ class Process:
 
     @property
     def url(self) -> str:
-        return self.line_with("serving ").split()[1].rstrip(";")
+        return url_in(self.line_with("serving "))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.popen.send_signal(number)
@@ -85,11 +88,17 @@ class Cli:
         return replace(self, prefix=prefix)
 
     def run(self, *arguments: str, stdin: str | bytes = "") -> Ended:
+        """Run a command to its end; through another program it is the executable itself, else see `preloaded`."""
         content = stdin.encode() if isinstance(stdin, str) else stdin
+        if not self.prefix and not any(name.startswith("PYTHON") for name in self.environment):
+            forked = preloaded.run(
+                arguments, folder=self.folder, environment=self.whole_environment(), stdin=content, timeout_s=TIMEOUT_S
+            )
+            return Ended(status=forked.status, out=forked.out.decode(), err=forked.err.decode())
         done = subprocess.run(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.whole_environment(),
             input=content,
             capture_output=True,
             timeout=TIMEOUT_S,
@@ -102,7 +111,7 @@ class Cli:
         with subprocess.Popen(
             [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.whole_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if arguments[0] != "simulate" else subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -118,11 +127,55 @@ class Cli:
                 popen.wait()
                 reader.join()
 
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that goes on while the test does; what it writes goes to pipes."""
+        with subprocess.Popen(
+            [*self.prefix, WHENFINAL, *arguments],
+            cwd=self.folder,
+            env=self.whole_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as popen:
+            try:
+                yield popen
+            finally:
+                popen.kill()
+
     def files(self) -> set[str]:
         return {path.name for path in self.folder.iterdir()}
 
-    def _environment(self) -> dict[str, str]:
+    def whole_environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while not is_so():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
+@contextmanager
+def at_service(cli: Cli, command: str, *, folder: Path, key: str = OPERATOR) -> Iterator[Cli]:
+    """Another machine, which works on the ledger of `cli` by a real service there."""
+    there = cli.with_settings(WHENFINAL_API_KEYS=API_KEYS)
+    with preloaded.started(
+        (command, "--port", "0"),
+        folder=there.folder,
+        environment=there.whole_environment(),
+        says="serving ",
+        timeout_s=TIMEOUT_S,
+    ) as line:
+        yield Cli(folder=folder, environment={"WHENFINAL_URL": url_in(line), "WHENFINAL_API_KEY": key})
+
+
+def url_in(line: str) -> str:
+    """The address in the line with which a server says that it is there."""
+    return line.split()[1].rstrip(";")
 
 
 def read_settings(simulator: Process) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The guarded statements of runs of operators, and of processes."""
+"""The guarded statements of runs of operators, of processes and of API keys."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,28 @@ _RUN = {
     "failed": 0,
 }
 
+_KEY = {"id": "k", "name": "ci", "sha256": "d", "scopes": "[]", "last_used_ms": None, "revoked_ms": None}
+
 GUARDED_RUNS: Mapping[str, Guarded] = {
+    "revoke_api_key": Guarded(
+        table="api_keys",
+        row=_KEY,
+        params={"id": "k", "now_ms": NOW},
+        leaves=({"id": "q"}, {"revoked_ms": NOW - 1}, {"revoked_ms": LATER}),
+    ),
+    "forget_revoked_api_keys": Guarded(
+        table="api_keys",
+        row={**_KEY, "revoked_ms": NOW - 1},
+        params={"before_ms": NOW, "first": "f"},
+        leaves=({"id": "f"}, {"revoked_ms": NOW}, {"revoked_ms": None}),
+    ),
+    "use_api_key": Guarded(
+        table="api_keys",
+        row=_KEY,
+        params={"id": "k", "used_ms": LATEST, "before_ms": NOW},
+        takes=({"last_used_ms": NOW}, {"last_used_ms": NOW - 1}),
+        leaves=({"id": "q"}, {"last_used_ms": LATER}, {"revoked_ms": NOW}),
+    ),
     "save_run": Guarded(
         table="operator_runs",
         row={**_RUN, "lease_owner": "me", "lease_until_ms": LATER},

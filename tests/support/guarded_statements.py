@@ -343,6 +343,7 @@ UNGUARDED: Mapping[str, str] = {
     "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",
     "prove_writable": "nobody reads its row",
+    "bump_api_keys_version": "it only counts up",
     "update_task": "its transaction has locked the task",
     "end_task": "its transaction has locked the task",
     "release_provider_task_id": "its transaction has locked the task",

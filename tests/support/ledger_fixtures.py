@@ -10,7 +10,9 @@ from typing import Any
 
 import psycopg
 
+from receiver.config.api_keys import Limits, Scope
 from receiver.events.model.query import EventFilter
+from receiver.runtime.key_repository import StoredKey
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.runtime.store import Store, open_store
 from receiver.store.audit import AuditEntry
@@ -40,7 +42,17 @@ async def create(url: str) -> None:
 
 
 async def _fill_operators(store: Store) -> None:
-    """A run and a process."""
+    """A run, a process and an API key."""
+    key = StoredKey(
+        id="key_1",
+        name=AWKWARD,
+        scopes=frozenset(Scope),
+        limits=Limits(label=("team", AWKWARD)),
+        sha256=b"d" * 32,
+        created_ms=T0,
+        created_by="key all",
+    )
+    await store.keys.add(key, now_ms=T0)
     run = OperatorRun(
         id="run_1",
         nonce="n",

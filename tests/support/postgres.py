@@ -208,6 +208,14 @@ def _places() -> Iterator[Path]:
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
+def program(name: str) -> Path:
+    """A client program such as pg_dump, of the newest Postgres here. Raise NoServer without one."""
+    for place in _places():
+        if (place / name).exists():
+            return place / name
+    raise NoServer(f"there is no {name}")
+
+
 def _runs(place: Path, user: str | None) -> bool:
     try:
         run = subprocess.run([place / "initdb", "--version"], check=False, capture_output=True, **as_user(user))

@@ -55,7 +55,8 @@ def problem(status: int, kind: str, *headers: bytes, **members: Any) -> bytes:
 
 
 def page(*seqs: int, next_after: int, has_more: bool) -> bytes:
-    said = {"events": [an_event(seq) for seq in seqs], "next_after": next_after, "has_more": has_more}
+    events = [an_event(seq) for seq in seqs]
+    said = {"events": events, "next_after": next_after, "has_more": has_more, "newest": max(seqs, default=next_after)}
     body = json.dumps(said).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 

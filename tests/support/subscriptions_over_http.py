@@ -12,8 +12,10 @@ PATH = "/v1/subscriptions"
 HOOK = f"{UNREACHABLE}/hook"
 
 
-async def create_subscription(service: Served, **order: Any) -> dict[str, Any]:
-    made = await service.post(PATH, {"url": HOOK} | order)
+async def create_subscription(service: Served, bearer: str | None = None, **order: Any) -> dict[str, Any]:
+    """Of the key that has everything, or of another one."""
+    headers = service.key("all") if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    made = await service.http.post(PATH, json={"url": HOOK} | order, headers=headers)
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
     return found

@@ -33,6 +33,9 @@ def test_a_backup_of_another_program_is_only_noted(tmp_path: Path) -> None:
     before = cli.files()
     assert cli.run("backup", "--made", "pg_dump to s3://backups/monday").status == 0
     assert cli.files() == before
+    elsewhere = cli.with_settings(WHENFINAL_URL="http://127.0.0.1:9", WHENFINAL_API_KEY="k" * 40)
+    noted = elsewhere.run("backup", "--made", "pg_dump to s3://backups/monday")
+    assert (noted.status, "WHENFINAL_URL is not used" in noted.err) == (0, True)
     with closing(sqlite3.connect(tmp_path / "whenfinal.db")) as file:
         assert "s3://backups/monday" in file.execute(NOTE).fetchone()[0]
 

@@ -2,10 +2,13 @@
 
 import json
 import socket
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 
-from tests.support.cli import API_KEYS, OPERATOR, Cli
+from tests.support.cli import API_KEYS, OPERATOR, Cli, at_service
 
 PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
@@ -93,7 +96,24 @@ def test_short_keys_are_a_warning(simulated: Cli) -> None:
 def test_uncertain_tasks_are_pointed_at(simulated: Cli) -> None:
     wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
     simulated.run("submit", "-", stdin=wanted)
-    assert _levels(simulated, "--offline")["tasks"] == "warn"
+    assert _levels(simulated, "--offline")["uncertain"] == "warn"
+    (uncertain,) = [
+        check
+        for check in json.loads(simulated.run("doctor", "--json", "--offline").out)["checks"]
+        if check["name"] == "uncertain"
+    ]
+    assert (uncertain["count"], uncertain["since_at"] is None) == (1, False)
+    assert "tasks list --state uncertain" in uncertain["cure"]
+
+
+def test_warnings_fail_where_that_is_asked_for(simulated: Cli) -> None:
+    assert simulated.run("migrate").status == 0
+    assert _levels(simulated, "--offline")["backup"] == "warn"
+    assert simulated.run("doctor", "--offline").status == 0
+    assert simulated.run("doctor", "--offline", "--fail-on", "fail").status == 0
+    assert simulated.run("doctor", "--offline", "--fail-on", "warn").status == 1
+    wrong = simulated.run("doctor", "--offline", "--fail-on", "ok")
+    assert (wrong.status, "--fail-on" in wrong.err) == (2, True)
 
 
 def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli) -> None:
@@ -104,6 +124,21 @@ def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli)
         assert _levels(cli, "--offline")["database"] == "warn"
         assert "chmod 600 whenfinal.db" in cli.run("doctor", "--offline").out
         assert (cli.folder / "whenfinal.db").stat().st_mode & 0o777 == mode
+
+
+def test_a_ledger_of_a_newer_version_is_said_by_every_command_and_changed_by_none(cli: Cli) -> None:
+    assert cli.run("migrate").status == 0
+    with closing(sqlite3.connect(cli.folder / "whenfinal.db")) as file:
+        file.execute("INSERT INTO migrations VALUES ('9999_flying', 1)")
+        file.commit()
+    for command in (("serve", "--port", "0"), ("worker",), ("migrate",)):
+        ended = cli.run(*command)
+        assert (ended.status, len(ended.err.splitlines())) == (1, 1), command
+        assert "newer version, which made 9999_flying" in ended.err
+    checks = json.loads(cli.run("doctor", "--offline", "--json").out)["checks"]
+    (database,) = (each for each in checks if each["name"] == "database")
+    assert (database["level"], "9999_flying" in database["what"]) == ("fail", True)
+    assert "restore the backup from before the update" in database["cure"]
 
 
 def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli: Cli) -> None:
@@ -118,3 +153,33 @@ def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli:
     ended = cli.run("doctor", "--offline")
     assert "what was stored after event 0 is gone" in ended.out
     assert _levels(cli, "--offline")["database"] == "warn"
+
+
+def test_at_a_service_its_own_checks_are_shown(simulated: Cli, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
+    simulated.run("submit", "-", stdin=wanted)
+    with at_service(simulated, "web", folder=elsewhere) as there:
+        levels = _levels(there)
+        assert {levels[name] for name in PROVIDERS} == {"ok"}
+        assert (levels["clock"], levels["database"], levels["uncertain"]) == ("ok", "ok", "warn")
+        (uncertain,) = [
+            check for check in there.run("doctor", "--json").values[0]["checks"] if check["name"] == "uncertain"
+        ]
+        assert (uncertain["count"], bool(uncertain["since_at"])) == (1, True)
+        local = simulated.run("doctor", "--offline").out
+        remote = there.run("doctor", "--offline").out
+        assert [line.split()[:2] for line in remote.splitlines()] == [line.split()[:2] for line in local.splitlines()]
+        assert there.run("doctor", "--fail-on", "warn").status == 1
+        assert (there.run("doctor").status, there.files()) == (0, set())
+        unfit = there.with_settings(WHENFINAL_API_KEY="a-key-that-nobody-has-0123456789").run("doctor")
+        assert (unfit.status, unfit.out, unfit.err.count("\n")) == (1, "", 1)
+        nowhere = there.run("doctor", "--url", "nowhere")
+        assert (nowhere.status, nowhere.out, nowhere.err.count("\n")) == (2, "", 1)
+
+
+def test_a_warning_is_a_failure_where_that_is_wanted(cli: Cli) -> None:
+    settings = cli.with_settings(HIAPI_API_KEY="k" * 20)
+    assert settings.run("doctor", "--offline").status == 0
+    assert settings.run("doctor", "--offline", "--fail-on", "warn").status == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,12 @@ HOST = "https://notify.example"
 
 
 @pytest.fixture(name="home")
-def _home(cli: Cli) -> Cli:
+def _home(cli: Cli, at: Callable[[Cli], Cli]) -> Cli:
     """A ledger in which a host of `notify` has two dead letters. Webhooks may go to this machine."""
-    home = cli.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
-    assert home.run("migrate").status == 0
-    asyncio.run(_add_dead_letters(home.folder))
-    return home
+    here = cli.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
+    assert here.run("migrate").status == 0
+    asyncio.run(_add_dead_letters(here.folder))
+    return at(here)
 
 
 async def _add_dead_letters(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`whenfinal events` over a ledger whose oldest events are no longer stored."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ async def _fill(folder: Path) -> None:
 
 
 @pytest.fixture(name="stored")
-def _stored(cli: Cli) -> Cli:
+def _stored(cli: Cli, at: Callable[[Cli], Cli]) -> Cli:
     asyncio.run(_fill(cli.folder))
-    return cli
+    return at(cli)
 
 
 def _seqs(cli: Cli, *arguments: str) -> list[int]:
@@ -63,7 +64,7 @@ def test_a_cursor_before_the_oldest_event_is_one_line_with_the_one_to_use(stored
     [
         ("--after 7", "--after 7 is in the future; the newest event is 6"),
         ("--follow --after 7", "--after 7 is in the future; the newest event is 6"),
-        ("--provider hiap", "no provider hiap"),
+        ("--provider hiap", "--provider: is neither configured nor in the ledger"),
         ("--label film", "name=value"),
         ("--label film=a --label film=b", "a name is given twice"),
     ],

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ ALARM = "hiapi answers 401: the key\x1b[31m is not valid any more, see the conso
 
 
 @pytest.fixture
-def paused(simulated: Cli) -> Cli:
+def paused(simulated: Cli, at: Callable[[Cli], Cli]) -> Cli:
     """HiAPI's account is paused with an alarm, and has a task that runs."""
     simulated.run("submit", "-", "--json", stdin=request_line())
 
@@ -32,7 +33,7 @@ def paused(simulated: Cli) -> Cli:
             await store.accounts.pause("hiapi", until_ms=FAR_MS, reason="denied", alarm=ALARM, now_ms=1)
 
     asyncio.run(pause())
-    return simulated
+    return at(simulated)
 
 
 def test_the_providers_are_listed_as_json_in_the_order_of_the_settings(paused: Cli) -> None:
@@ -64,7 +65,7 @@ def test_a_terminal_of_80_columns_shows_who_is_paused_and_why(paused: Cli) -> No
 
 
 @pytest.fixture
-def held(simulated: Cli) -> Cli:
+def held(simulated: Cli, at: Callable[[Cli], Cli]) -> Cli:
     """HiAPI has refused two submits, of which one has taught a limit and the last one was denied. Two tasks wait."""
     simulated.run("submit", "-", "--json", stdin=request_line())
 
@@ -82,7 +83,7 @@ def held(simulated: Cli) -> Cli:
             await store.engine.write(work)
 
     asyncio.run(hold())
-    return simulated
+    return at(simulated)
 
 
 def test_the_hold_of_submits_its_alarm_the_queue_and_the_limits_are_listed(held: Cli) -> None:

@@ -77,6 +77,24 @@ def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
         assert key not in "".join(again.lines)
 
 
+def test_a_key_that_only_reads_does_not_stand_in_for_the_first_key(cli: Cli) -> None:
+    cli.run("keys", "create", "a", "--scope", "read")
+    with cli.running("serve", "--port", "0") as server:
+        key = server.line_with("API key").split()[-1]
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = httpx.get(f"{server.url}/v1/keys", headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        assert (answer.status_code, len(answer.json()["keys"])) == (200, 2)
+        assert server.stop() == 0
+
+
+def test_a_start_without_any_key_that_may_operate_says_how_to_make_one(cli: Cli) -> None:
+    read_only = cli.with_settings(WHENFINAL_API_KEYS=f"reader:read:{'k' * 40}")
+    with read_only.running("serve", "--port", "0") as server:
+        assert "whenfinal keys create NAME --scope operate" in server.line_with("no_key_may_operate")
+        assert server.url
+        assert server.stop() == 0
+
+
 def test_without_a_dashboard_the_first_start_names_none(cli: Cli) -> None:
     with cli.with_settings(WHENFINAL_DASHBOARD="off").running("serve", "--port", "0") as server:
         assert server.url

@@ -1,4 +1,4 @@
-"""Subscriptions, replays and their deliveries, with the real command and no server."""
+"""Subscriptions, replays and their deliveries, with the real command: inside it, and at a service."""
 
 import base64
 import os
@@ -6,6 +6,7 @@ import pty
 import re
 import socket
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +16,9 @@ OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
 
 @pytest.fixture(name="home")
-def _home(cli: Cli) -> Cli:
+def _home(cli: Cli, at: Callable[[Cli], Cli]) -> Cli:
     """Webhooks may go to this machine."""
-    return cli.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
+    return at(cli.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8"))
 
 
 @pytest.fixture(name="nobody")
@@ -49,7 +50,7 @@ def test_a_subscription_is_made_listed_changed_and_deleted(home: Cli, nobody: st
     assert home.run("subscriptions", "show", name, "--json").values == [made | backlog]
     changed = home.run(
         *("subscriptions", "change", name, "--type", "task.failed", "--clear", "labels", "--clear", "rate"),
-        *("--no-cloudevents", "--url", f"{nobody}/b", "--json"),
+        *("--no-cloudevents", "--endpoint", f"{nobody}/b", "--json"),
     ).values[0]
     expected: dict[str, object] = {
         "types": ["task.failed"],
@@ -96,11 +97,11 @@ def test_an_unfit_secret_is_refused_without_being_repeated(home: Cli, nobody: st
 
 
 def test_every_broken_rule_is_a_line(home: Cli) -> None:
-    flags = ["--provider", "nobody", "--rate", "nan", "--max-in-flight", "0", "--handshake", "--label", "a=\x07"]
+    flags = ["--provider", "nobody", "--rate", "0", "--max-in-flight", "0", "--handshake", "--label", "a=\x07"]
     ended = home.run("subscriptions", "create", "ftp://hooks.example", *flags)
     assert (ended.status, ended.out) == (2, "")
     fields = [line.split(": ")[1] for line in ended.err.splitlines()]
-    assert fields == ["url", "providers", "labels.a", "handshake", "rate_per_s", "max_in_flight"]
+    assert fields == ["URL", "--provider", "--label a", "--handshake", "--rate", "--max-in-flight"]
 
 
 def test_a_subscription_is_disabled_with_its_reason_and_enabled_again(home: Cli, nobody: str) -> None:
@@ -124,9 +125,12 @@ def test_a_test_that_is_not_delivered_ends_with_status_1(home: Cli, nobody: str)
     assert (programs.status, programs.values[0]["delivered"], programs.values[0]["status"]) == (1, False, None)
 
 
-def test_past_events_are_replayed_and_the_deliveries_found_by_subscription(simulated: Cli, nobody: str) -> None:
-    home = simulated.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
-    home.run("submit", "-", "--wait", stdin=request_line() + "\n" + request_line("x #simulate:fail"))
+def test_past_events_are_replayed_and_the_deliveries_found_by_subscription(
+    simulated: Cli, nobody: str, at: Callable[[Cli], Cli]
+) -> None:
+    here = simulated.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
+    here.run("submit", "-", "--wait", stdin=request_line() + "\n" + request_line("x #simulate:fail"))
+    home = at(here)
     name = str(_made(home, nobody)["id"])
     counted = home.run("replay", name, "--from-seq", "1", "--dry-run")
     assert counted.out == "events that match: 2; deliveries that would be made due: 2\n"
@@ -194,7 +198,7 @@ def _at_terminal(cli: Cli, answer: str, *arguments: str) -> Ended:
 
 
 def test_what_is_not_there_is_said_on_stderr_alone(home: Cli) -> None:
-    home.run("migrate")
+    assert home.run("subscriptions", "create", "https://hooks.example").status == 0
     for arguments in (
         ("subscriptions", "change", "sub_nobody", "--description", "x"),
         ("subscriptions", "delete", "sub_nobody", "--yes"),

@@ -31,6 +31,7 @@ def test_the_help_loads_no_more_than_the_list_of_commands(tmp_path: Path) -> Non
         "receiver.cli.main",
         "receiver.cli.overview",
         "receiver.cli.command_list",
+        "receiver.cli.examples",
     }
     assert loaded.isdisjoint({*HEAVY, "typer", "rich", "pydantic", "structlog", "asyncio", "typing", "dataclasses"})
 
@@ -42,9 +43,21 @@ def test_the_package_of_the_submitter_loads_its_client_when_it_is_asked_for() ->
     assert "submitter.client.client" in _loaded("from submitter import Client")
 
 
-@pytest.mark.parametrize(
-    "command", [("tasks", "list"), ("tasks", "list", "--json"), ("events",), ("deliveries", "list")], ids=" ".join
-)
+#: What only the service needs. httpx itself loads rich where it is installed.
+OF_THE_SERVICE = {
+    *("aiohttp", "aiosqlite", "anyio", "apscheduler", "dotenv", "httptools", "httpx_aiohttp", "itsdangerous", "jinja2"),
+    *("prometheus_client", "psycopg", "receiver", "sqlite3", "starlette", "structlog", "typer", "uvicorn", "uvloop"),
+}
+
+
+def test_the_clients_load_nothing_that_only_the_service_needs() -> None:
+    loaded = _loaded("from submitter import Client, SyncClient, Video, open_webhook")
+    assert loaded.isdisjoint(OF_THE_SERVICE)
+    assert {name for name in loaded if name.startswith(("submitter.providers", "submitter.simulator"))} == set()
+    assert "httpx" in loaded
+
+
+@pytest.mark.parametrize("command", [("tasks", "list"), ("events",), ("deliveries", "list")], ids=" ".join)
 def test_a_command_that_reads_loads_no_network_and_no_keys(command: tuple[str, ...], cli: Cli) -> None:
     assert cli.run("migrate").status == 0
     loaded = _loaded(COMMAND, *command, folder=cli.folder)

@@ -25,9 +25,10 @@ def _section(page: Path, heading: str) -> str:
 
 
 QUICKSTART, BEING_TOLD = _section(README, "Quickstart without a key"), _section(README, "Being told")
-_, _, _, SUBMIT, WAIT = fences(QUICKSTART, "sh")
+_, START, SUBMIT, WAIT = fences(QUICKSTART, "sh")
 (SERVE_PRINTS,) = fences(QUICKSTART, "text")
 SUBMIT_ANSWER, WAIT_ANSWER = fences(QUICKSTART, "json")
+WAIT_MEMBERS = list(json.loads(WAIT_ANSWER))
 (WEBHOOK,) = fences(BEING_TOLD, "http")
 (CLIENT,) = fences(_section(README, "Python client"), "python")
 CREATE, PROBE = fences((DOCS / "webhooks.md").read_text(encoding="utf-8"), "sh")[0].splitlines()
@@ -73,21 +74,17 @@ def _running(cli: Cli, *command: str, **more: str) -> Iterator[Iterator[str]]:
             it.kill()
 
 
-def test_simulate_and_serve_print_what_the_readme_prints(cli: Cli) -> None:
-    with cli.running("simulate", "--port", "0") as simulator:
-        printed = re.sub(r":\d+;", ":9000;", simulator.line_with("simulating")).strip()
-        assert f"`{printed}`" in QUICKSTART
-    accounts = {f"{name}_API_KEY": f"key-of-{name}" for name in ("HIAPI", "DASHSCOPE")}
-    home = cli.with_settings(**accounts, WHENFINAL_PUBLIC_URL="https://hooks.example.com")
-    with home.running("serve", "--port", "0") as server:
+def test_serve_prints_what_the_readme_prints(cli: Cli) -> None:
+    _, *words = START.split()
+    with cli.running(*words, "--port", "0") as server:
         port = server.url.rpartition(":")[2]
         printed = "".join(server.lines).replace(f":{port}", ":8000")
     assert re.fullmatch(_pattern(SERVE_PRINTS), printed), printed
 
 
 def _pattern(sample: str) -> str:
-    """Three dots stand for an id, a key, or the rest of a line."""
-    quoted = re.escape(sample).replace(r"wf_\.\.\.", r"wf_[\w-]+")
+    """Three dots stand for an id, a key, a port, a name, or the rest of a line."""
+    quoted = re.escape(sample).replace(r"wf_\.\.\.", r"wf_[\w-]+").replace(r"\.\.\.;", "[^ ]+;")
     return quoted.replace(r",\ \.\.\.", "[^\n]*")
 
 
@@ -125,6 +122,15 @@ def _check_sample(sample: Any, real: Any) -> None:
         assert sample == real
 
 
+@pytest.mark.parametrize("sample", [CLIENT, FOLLOWER], ids=["plain", "async"])
+def test_a_sample_of_each_client_is_typed(sample: str, tmp_path: Path) -> None:
+    (tmp_path / "sample.py").write_text(sample)
+    environment = {**os.environ, "MYPYPATH": str(README.parent)}
+    check = (sys.executable, "-m", "mypy", "--strict", "--config-file=", "sample.py")
+    done = subprocess.run(check, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_python_lines_run_as_they_stand(simulated: Cli, url: str) -> None:
     ended = _typed(simulated, sys.executable, "-c", CLIENT.replace(STANDARD_URL, url))
     assert ended.status == 0, ended.err
@@ -151,7 +157,7 @@ def test_a_webhook_has_the_headers_and_the_members_that_the_readme_prints(simula
     printed = json.loads(sample.replace(", ...}", "}"))
     assert set(printed) == set(body)
     assert set(printed["data"]) == set(body["data"])
-    assert set(body["data"]["task"]) == set(json.loads(WAIT_ANSWER)) - {"queue", "request"}
+    assert set(body["data"]["task"]) == set(WAIT_MEMBERS[: WAIT_MEMBERS.index("polls") + 1])
 
 
 Received = list[tuple[Mapping[str, str], Any]]

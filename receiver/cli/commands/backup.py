@@ -7,6 +7,7 @@ import typer
 
 from receiver.cli.console import USAGE, CommandFailed, note
 from receiver.cli.ledger import prepare, run_on_ledger
+from receiver.cli.remote import is_elsewhere
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
 from receiver.runtime.wiring import open_store_from
@@ -27,6 +28,8 @@ Made = Annotated[
 def backup(*, file: File = None, made: Made = None) -> None:
     if (file is None) == (made is None):
         raise CommandFailed("give a FILE, or --made PLACE", status=USAGE)
+    if is_elsewhere():
+        note("WHENFINAL_URL is not used: a backup is made on the machine of the ledger, of the ledger of its settings")
     settings = prepare(creating=False)
     place = _copied(settings, file) if file is not None else _named(made or "")
     run_on_ledger(settings, lambda: _note(settings, place))

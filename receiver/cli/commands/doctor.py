@@ -1,7 +1,8 @@
-"""`whenfinal doctor`: what works, what does not, and how to fix it."""
+"""`whenfinal doctor`: what works, what does not, and how to fix it. On this machine, or at a running service."""
 
 import asyncio
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,31 +11,55 @@ from rich.text import Text
 
 from receiver.cli.console import WRONG, emit, show
 from receiver.cli.display.listing import cell
-from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings
-from receiver.cli.doctor.here import check_clock, check_database
-from receiver.cli.doctor.network import check_network
-from receiver.cli.options import Json
+from receiver.cli.display.times import clock_and_age
+from receiver.cli.options import Json, enum_option
+from receiver.cli.remote import is_elsewhere, with_client
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
+from receiver.runtime.doctor.checks import Check, broken_settings, check_settings, view
+from receiver.runtime.doctor.here import check_clock, check_database
+from receiver.runtime.doctor.network import check_network
 from receiver.runtime.environment import load_settings
+from submitter import api_service
 from submitter.http.transport import TransportLimits, open_transport
 
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+class FailOn(StrEnum):
+    FAIL = "fail"
+    WARN = "warn"
+
+
+#: With each of them the exit status is 1.
+_FAILING = {FailOn.FAIL: {"fail"}, FailOn.WARN: {"warn", "fail"}}
 
 
 def doctor(
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Send nothing over the network.")] = False,
+    fail_on: Annotated[
+        FailOn, enum_option(FailOn, "--fail-on", "The lowest level with which the exit status is 1")
+    ] = FailOn.FAIL,
     as_json: Json = False,
 ) -> None:
-    checks = asyncio.run(_run_checks(offline=offline))
-    is_ok = all(check.level is not Level.FAIL for check in checks)
+    checks = _at_service(offline=offline) if is_elsewhere() else _here(offline=offline)
+    levels = {check.level for check in checks}
     if as_json:
-        emit({"ok": is_ok, "checks": [_view(check) for check in checks]})
+        emit(api_service.ChecksAnswer(ok="fail" not in levels, checks=tuple(checks)).json_values())
     else:
         show(_table(checks))
-    if not is_ok:
+    if levels & _FAILING[fail_on]:
         raise typer.Exit(WRONG)
+
+
+def _at_service(*, offline: bool) -> Sequence[api_service.Check]:
+    return with_client(lambda client: client.checks(network=not offline)).checks
+
+
+def _here(*, offline: bool) -> Sequence[api_service.Check]:
+    return [view(check) for check in asyncio.run(_run_checks(offline=offline))]
 
 
 async def _run_checks(*, offline: bool) -> tuple[Check, ...]:
@@ -55,15 +80,11 @@ async def _network_checks(settings: Settings) -> tuple[Check, ...]:
         return await check_network(settings, transport)
 
 
-def _table(checks: Sequence[Check]) -> Table:
+def _table(checks: Sequence[api_service.Check]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for check in checks:
-        text = cell(check.what)
-        if check.hint:
-            text = Text("\n").join([text, cell(f"→ {check.hint}")])
-        grid.add_row(Text(check.level.value.upper(), style=_STYLES[check.level]), cell(check.name), text)
+        lines = [cell(check.what), *([cell(f"→ {check.cure}")] if check.cure else [])]
+        if check.since_at is not None:
+            lines[0].append(f" (since {clock_and_age(check.since_at, now_ms())})", style="dim")
+        grid.add_row(Text(check.level.upper(), style=_STYLES[check.level]), cell(check.name), Text("\n").join(lines))
     return grid
-
-
-def _view(check: Check) -> dict[str, str]:
-    return {"name": check.name, "level": check.level.value, "what": check.what, "cure": check.hint}

@@ -1,21 +1,22 @@
 """`whenfinal endpoints`: what is wrong with the hosts that tasks name in `notify`, and how they are resumed."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import CommandFailed, emit, note_more, show
-from receiver.cli.display.repair_tables import endpoints_table, resumed_lines
+from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.display.endpoint_tables import endpoints_table
+from receiver.cli.display.subscription_tables import resumed_lines
 from receiver.cli.hosts import read_host
 from receiver.cli.options import Json, Limit
-from receiver.cli.runner import with_services
+from receiver.cli.pages import Listed, listed, note_left_out
+from receiver.cli.remote import is_missing, with_client
 from receiver.runtime.clock import now_ms
-from receiver.runtime.services import Services
-from receiver.store.repository import Page
-from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
-from receiver.webhooks.model.views import notify_endpoint_view, resumed_endpoint_view
+from submitter.api_operations import NotifyEndpoint, NotifyEndpointsPage, ResumedEndpoint
+from submitter.client.client import Client
+from submitter.errors import ReceiverRefused
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="https://hooks.example.com, or any URL on that host.")]
 
@@ -27,34 +28,43 @@ DeadLetters = Annotated[bool, typer.Option("--dead-letters", help="Make its dead
 
 
 def list_endpoints(*, failing: Failing = False, limit: Limit = ROWS_SHOWN, as_json: Json = False) -> None:
-    async def work(services: Services) -> Page[EndpointStatus]:
-        return await services.store.endpoints.notify_hosts(
-            only_failing=failing, limit=limit, cursor=None, now_ms=services.clock()
-        )
+    async def work(client: Client) -> Listed[NotifyEndpoint]:
+        def page_after(most: int, cursor: str | None) -> Awaitable[NotifyEndpointsPage]:
+            return client.endpoints.list(which="failing" if failing else "all", limit=most, cursor=cursor)
 
-    page = with_services(work)
+        return await listed(page_after, lambda page: page.endpoints, limit)
+
+    found = with_client(work)
     if as_json:
-        for each in page.items:
-            emit(notify_endpoint_view(each, now_ms=now_ms()).json_values())
+        for each in found.rows:
+            emit(each.json_values())
     else:
-        show(endpoints_table(page.items, now_ms()) if page.items else "no host of notify matches")
-    note_more(page)
+        show(endpoints_table(found.rows, now_ms()) if found.rows else "no host of notify matches")
+    note_left_out(found, which="first")
 
 
 def resume(host: Host, *, dead_letters: DeadLetters = False, as_json: Json = False) -> None:
     name = read_host(host)
 
-    async def work(services: Services) -> tuple[ResumedEndpoint, EndpointStatus]:
-        resumed = await services.endpoints.resume_host(name, actor=ACTOR, dead_letters=dead_letters)
-        status = await services.store.endpoints.notify_host(name)
-        if resumed is None or status is None:
-            raise CommandFailed(f"no task has named {name} in notify; see `whenfinal endpoints list`")
-        return resumed, status
+    async def work(client: Client) -> ResumedEndpoint:
+        try:
+            return await client.endpoints.resume(name, dead_letters=dead_letters)
+        except ReceiverRefused as error:
+            if is_missing(error.problem):
+                message = f"no task has named {name} in notify; see `whenfinal endpoints list`"
+                raise CommandFailed(message) from error
+            raise
 
-    resumed, status = with_services(work)
+    resumed = with_client(work)
     if as_json:
-        emit(resumed_endpoint_view(status, resumed, now_ms=now_ms()).json_values())
+        emit(resumed.json_values())
         return
-    show(*(resumed_lines(resumed) or [f"{name} has no trouble; nothing was changed"]))
-    if status.dead and not dead_letters:
-        show(f"dead letters stay: {status.dead}; send them again with --dead-letters")
+    lines = resumed_lines(
+        was_failing=resumed.was_failing,
+        made_due=resumed.made_due,
+        redelivered=resumed.redelivered,
+        has_more=resumed.has_more,
+    )
+    show(*(lines or [f"{resumed.endpoint} has no trouble; nothing was changed"]))
+    if resumed.dead and not dead_letters:
+        show(f"dead letters stay: {resumed.dead}; send them again with --dead-letters")

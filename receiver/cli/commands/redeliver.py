@@ -1,40 +1,87 @@
-"""`whenfinal deliveries redeliver`."""
+"""`whenfinal deliveries redeliver`: some deliveries, or all that a filter finds."""
 
-from receiver.cli.commands.deliveries import DeliveryId
-from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import CommandFailed, emit, show
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from receiver.cli.bulk import Act, act_on_all
+from receiver.cli.commands.deliveries import MISSING
+from receiver.cli.console import USAGE, CommandFailed, emit, show
+from receiver.cli.delivery_filters import DeliveryOptions, delivery_filters
 from receiver.cli.display.list_tables import deliveries_table
-from receiver.cli.lists.deliveries import missing
-from receiver.cli.options import Json
-from receiver.cli.runner import with_services
+from receiver.cli.each import do_each
+from receiver.cli.ids import existing, read_ids
+from receiver.cli.options import DryRun, Json, Yes, options_from
 from receiver.runtime.clock import now_ms
-from receiver.runtime.services import Services
-from receiver.webhooks.model.delivery import Delivery
-from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
-from submitter import api_webhooks
+from submitter.api_webhooks import Delivery
+from submitter.client.client import Client
+
+MaybeDeliveryIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", help="Ids of deliveries, dlv_…; - reads them from stdin, one a line."),
+]
 
 
-def redeliver(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Delivery | None, SubscriptionStatus | None]:
-        delivery = await services.store.outbox.redeliver(delivery_id, actor=ACTOR, now_ms=services.clock())
-        owner = delivery.subscription if delivery else None
-        return delivery, await services.store.subscriptions.find(owner) if owner else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedeliverOptions(DeliveryOptions):
+    every: Annotated[bool, typer.Option("--all", help="All dead letters, or all in the given state.")] = False
 
-    delivery, status = with_services(work)
-    if delivery is None:
-        raise missing(delivery_id)
-    if delivery.subscription is not None and status is None:
-        raise CommandFailed(
-            f"{delivery_id} can not be sent again: its subscription {delivery.subscription} was deleted"
-        )
-    if as_json:
-        emit(api_webhooks.Delivery.model_validate(delivery).json_values())
+
+@options_from(RedeliverOptions)
+def redeliver(
+    delivery_ids: MaybeDeliveryIds = None,
+    *,
+    given: RedeliverOptions,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    filters = delivery_filters(given) | ({"all": True} if given.every else {})
+    if bool(delivery_ids) == bool(filters):
+        raise CommandFailed("give ids, or a filter, or --all for every dead letter", status=USAGE)
+    if not delivery_ids:
+        _redeliver_all(filters, dry_run=dry_run, yes=yes, as_json=as_json)
+    elif dry_run:
+        raise CommandFailed("--dry-run goes with a filter, not with ids", status=USAGE)
     else:
-        show(deliveries_table([delivery], now_ms()), _when_sent(status))
+        _redeliver_each(read_ids(delivery_ids), as_json=as_json)
 
 
-def _when_sent(status: SubscriptionStatus | None) -> str:
-    if status is None or status.subscription.state is SubscriptionState.ACTIVE:
-        return "a running worker sends it"
-    subscription_id = status.subscription.id
-    return f"{subscription_id} is disabled: it waits until whenfinal subscriptions enable {subscription_id}"
+def _redeliver_all(filters: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    act = Act(
+        verb="Send again",
+        what="delivery",
+        which=filters,
+        preview=lambda client: client.runs.preview_redeliver(**filters),
+        start=lambda client, which: client.runs.redeliver(**which),
+    )
+    act_on_all(act, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redelivered:
+    delivery: Delivery
+    #: Its subscription is disabled.
+    waits: bool
+
+
+def _redeliver_each(ids: Sequence[str], *, as_json: bool) -> None:
+    async def work(client: Client, name: str) -> Redelivered:
+        delivery = await existing(client.deliveries.redeliver, name, missing=MISSING)
+        owner = None if delivery.subscription is None else await client.subscriptions.get(delivery.subscription)
+        return Redelivered(delivery=delivery, waits=owner is not None and owner.state == "disabled")
+
+    def printed(found: Sequence[Redelivered]) -> None:
+        if as_json:
+            for each in found:
+                emit(each.delivery.json_values())
+            return
+        waiting = dict.fromkeys(each.delivery.subscription for each in found if each.waits)
+        lines = [f"{name} is disabled: it waits until whenfinal subscriptions enable {name}" for name in waiting]
+        if not all(each.waits for each in found):
+            lines.insert(0, "a running worker sends it" if len(found) == 1 else "a running worker sends them")
+        show(deliveries_table([each.delivery for each in found], now_ms()), *lines)
+
+    do_each(ids, work, printed)

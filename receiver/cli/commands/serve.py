@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Annotated
@@ -39,8 +39,23 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a f
 METRICS_PLACE = ("WHENFINAL_METRICS_HOST", "WHENFINAL_METRICS_PORT")
 
 
-def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    _serve(host, port, with_worker=True)
+Simulate = Annotated[
+    bool,
+    typer.Option(
+        "--simulate",
+        help="Serve the five simulated platforms too, and use only them. Without WHENFINAL_DATABASE_URL the ledger is "
+        "temporary.",
+    ),
+]
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8000, *, simulate: Simulate = False) -> None:
+    if simulate:
+        from receiver.cli.commands.serve_simulated import serve_simulated
+
+        serve_simulated(host, port)
+    else:
+        _serve(host, port, with_worker=True)
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -63,13 +78,18 @@ def _serve(host: str, port: int, *, with_worker: bool) -> None:
 
 
 def _listen(settings: Settings, host: str, port: int, *, with_worker: bool) -> None:
-    try:
-        listener = server.bind(host, port)
-    except OSError as error:
-        raise cannot_listen(host, port, error) from error
+    listener = bound(host, port)
     _allow_files(settings, settings.streams.max_streams + server.SPARE_FILES)
     with listener:
         _serve_on(listener, settings, with_worker=with_worker)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket. Raise CommandFailed for one that cannot be used."""
+    try:
+        return server.bind(host, port)
+    except OSError as error:
+        raise cannot_listen(host, port, error) from error
 
 
 def _allow_files(settings: Settings, wanted: int) -> None:
@@ -86,10 +106,13 @@ def _serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool)
     url = server.address_of(listener)
     app = create_app(settings, with_worker=with_worker, show_key=partial(show_first_key, settings, url))
     config = server.server_config(app)
-    text = f"serving {url}; {summary(settings)}"
-    ready: Callable[[], None] = partial(say, settings, "serving", text, url=url, about=summary(settings))
+    ready = partial(say_serving, settings, url)
     with ledger_named(settings), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(app, listener, config=config, on_listening=ready))
+
+
+def say_serving(settings: Settings, url: str) -> None:
+    say(settings, "serving", f"serving {url}; {summary(settings)}", url=url, about=summary(settings))
 
 
 @contextmanager

@@ -1,34 +1,42 @@
-"""`whenfinal tasks settle`: say what a lost submit came to, or how a task ended."""
+"""`whenfinal tasks settle`: say what lost submits came to, or how tasks ended."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from receiver.cli.commands.settle_look import look_for_all, look_for_one
-from receiver.cli.commands.subscriptions import Yes
-from receiver.cli.commands.tasks import ACTOR, configured_provider, find_task, show_one
+from receiver.cli.bulk import Act, act_on_all
+from receiver.cli.commands.settle_look import look_for_many, look_for_one
+from receiver.cli.commands.tasks import print_tasks
 from receiver.cli.console import USAGE, CommandFailed, confirm, note
+from receiver.cli.display.times import age
+from receiver.cli.each import do_each
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, find_task
 from receiver.cli.options import Json, options_from
-from receiver.cli.runner import with_services
-from receiver.runtime.durations import format_duration
-from receiver.runtime.services import Services
-from receiver.tasks.model.settle import OperatorEnd, OperatorId, read_end
-from receiver.tasks.model.task import SettleRefused, Task
-from receiver.tasks.operator import Identified, NotIdentified
-from submitter.model import TERMINAL, ProviderTaskId, TaskState
+from receiver.cli.remote import exit_status, with_client, words_of
+from receiver.cli.task_filters import BulkOptions, check_choice
+from receiver.runtime.clock import now_ms
+from submitter.api import Task
+from submitter.api_tasks import Identification
+from submitter.client.calls.tasks import SettleWay
+from submitter.client.client import Client
+from submitter.errors import ReceiverRefused
+from submitter.model import TERMINAL, TaskState
 from submitter.providers.json_reader import usable_id
 
 _WAYS = ("--task-id ID", "--refused", "--succeeded URL", "--failed REASON", "--canceled", "--look")
 
 _ONE_WAY = f"give one of {', '.join(_WAYS[:-1])} and {_WAYS[-1]}"
 
-_UNASKED = "; --force settles without this check"
+_UNCHECKED = "--force settles without this check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettleOptions:
-    """Exactly one of the first six."""
+class SettleOptions(BulkOptions):
+    """Exactly one of the first six, beside the filters."""
 
     provider_task_id: Annotated[
         str | None, typer.Option("--task-id", metavar="ID", help="It was created: the provider's id of it.")
@@ -42,12 +50,13 @@ class SettleOptions:
     canceled: Annotated[bool, typer.Option("--canceled", help="It was canceled.")] = False
     look: Annotated[
         bool,
-        typer.Option("--look", help="Search the provider's list; without ID, settle each task that has one candidate."),
+        typer.Option(
+            "--look", help="Search the provider's list; but for a single ID, settle each task that has one candidate."
+        ),
     ] = False
     force: Annotated[
         bool, typer.Option("--force", help="With --task-id: settle without checking the id at the provider.")
     ] = False
-    yes: Yes = False
 
     @property
     def is_one_way(self) -> bool:
@@ -55,109 +64,127 @@ class SettleOptions:
         return [*given, self.canceled, self.look].count(True) == 1
 
 
-TaskToSettle = Annotated[
-    str | None, typer.Argument(metavar="[ID]", help="Our id tsk_…, or PROVIDER/ID with the provider's id.")
-]
-
-
 @options_from(SettleOptions)
-def settle(task_name: TaskToSettle = None, *, given: SettleOptions, as_json: Json = False) -> None:
+def settle(names: MaybeTaskNames = None, *, given: SettleOptions, as_json: Json = False) -> None:
     if not given.is_one_way:
         raise CommandFailed(_ONE_WAY, status=USAGE)
     if given.force and given.provider_task_id is None:
         raise CommandFailed("--force goes with --task-id", status=USAGE)
-    if task_name is None and not given.look:
-        raise CommandFailed("name the task: whenfinal tasks settle ID …; only --look goes without", status=USAGE)
+    found = read_ids(names or ())
     if given.look:
-        _look(task_name, yes=given.yes, as_json=as_json)
-        return
-    if given.provider_task_id is not None:
-        settled = _adopt(str(task_name), given)
+        _look(found, given, as_json=as_json)
     elif given.refused:
-        settled = _refuse(str(task_name), yes=given.yes)
+        _refuse(found, given, as_json=as_json)
     else:
-        settled = _end(str(task_name), given)
-    if isinstance(settled, SettleRefused):
-        raise CommandFailed(settled.reason)
-    show_one(settled, as_json=as_json)
+        _one_by_one(found, given, as_json=as_json)
 
 
-def _look(task_name: str | None, *, yes: bool, as_json: bool) -> None:
-    if task_name is None:
-        look_for_all(yes=yes, as_json=as_json)
+def _look(names: Sequence[str], given: SettleOptions, *, as_json: bool) -> None:
+    if len(names) == 1:
+        look_for_one(names[0], as_json=as_json)
         return
-    look_for_one(task_name, as_json=as_json)
+    if given.are_filters_given or names:
+        check_choice(names, given)
+    look_for_many(names, given, as_json=as_json)
 
 
-def _adopt(task_name: str, given: SettleOptions) -> Task | SettleRefused:
-    provider_task_id = usable_id(given.provider_task_id)
+def _refuse(names: Sequence[str], given: SettleOptions, *, as_json: bool) -> None:
+    check_choice(names, given)
+    if not names:
+        chosen = given.chosen
+        act = Act(
+            verb="Settle as never created:",
+            what="task",
+            which=chosen,
+            preview=lambda client: client.runs.preview("settle", **chosen),
+            start=lambda client, which: client.runs.refuse_tasks(**which),
+        )
+        act_on_all(act, dry_run=given.dry_run, yes=given.yes, as_json=as_json)
+        return
+    question = "Settle {} as never created?"
+    if len(names) == 1:
+        task = with_client(lambda client: find_task(client, names[0]))
+        question = f"Settle {task.id} as never created at {task.provider}?"
+    confirm(question.format(f"{len(names)} tasks"), yes=given.yes)
+    _settle_each(names, SettleWay(refused=True), as_json=as_json)
+
+
+def _one_by_one(names: Sequence[str], given: SettleOptions, *, as_json: bool) -> None:
+    """What is said about tasks that somebody has looked at, so no filter chooses them."""
+    if not names or given.are_filters_given or given.everything or given.dry_run:
+        hint = "filters and --dry-run go with --refused and --look only"
+        raise CommandFailed(f"name the task: whenfinal tasks settle ID …; {hint}", status=USAGE)
+    if len(names) > 1 and (given.provider_task_id is not None or given.succeeded):
+        raise CommandFailed("--task-id and --succeeded go with one ID", status=USAGE)
+    if given.provider_task_id is not None:
+        way = _checked_id(names[0], given.provider_task_id, given)
+    else:
+        way = SettleWay(succeeded=given.succeeded, failed=given.failed, canceled=given.canceled or None)
+        confirm(_end_question(names, given), yes=given.yes)
+    _settle_each(names, way, as_json=as_json)
+
+
+def _end_question(names: Sequence[str], given: SettleOptions) -> str:
+    end = "failed" if given.failed is not None else "canceled"
+    if given.succeeded:
+        count = len(given.succeeded)
+        end = f"succeeded with {count} file{'s' if count > 1 else ''}"
+    if len(names) > 1:
+        return f"End {len(names)} tasks as {end}? This is final."
+    task = with_client(lambda client: find_task(client, names[0]))
+    word = f" ({task.raw_state})" if task.raw_state and task.state is not TaskState.UNCERTAIN else ""
+    sent = age(task.submitted_at or task.created_at, now_ms())
+    return f"{task.id} at {task.provider} is {task.state.value}{word}, sent {sent} ago. End it as {end}? This is final."
+
+
+def _checked_id(name: str, text: str, given: SettleOptions) -> SettleWay:
+    """Check the id at the provider, and ask for confirmation. Raise CommandFailed where it must not be used."""
+    provider_task_id = usable_id(text)
     if provider_task_id is None:
         raise CommandFailed("--task-id: that cannot be the id of a task at a provider", status=USAGE)
-    task, seen = with_services(lambda services: _identify(services, task_name, provider_task_id, given))
-    question = f"Settle {task.id} as {provider_task_id} without checking it at {task.provider}?"
-    if seen is not None:
-        note(str(seen))
-        question = f"Settle {task.id} as {provider_task_id}{_consequence(seen)}?"
-    confirm(question, yes=given.yes)
-    named = OperatorId(
-        provider_task_id=provider_task_id,
-        instead_of=task.provider_task_id,
-        found="" if seen is None else str(seen),
-    )
-    return with_services(
-        lambda services: services.store.submissions.settle_adopt(task.id, named, actor=ACTOR, now_ms=services.clock())
-    )
-
-
-async def _identify(
-    services: Services, task_name: str, provider_task_id: ProviderTaskId, given: SettleOptions
-) -> tuple[Task, Identified | None]:
-    """What the provider answers about the id; None with --force. Raise CommandFailed where it must not be used."""
-    task = await find_task(services, task_name)
     if given.force:
-        return task, None
-    seen = await services.operator.identify(task, provider_task_id, configured_provider(services, task, hint=_UNASKED))
-    if isinstance(seen, NotIdentified):
-        raise CommandFailed(f"{seen.reason}; nothing was changed. Try again{_UNASKED}")
-    if isinstance(seen, SettleRefused):
-        raise CommandFailed(f"{seen.reason}; nothing was changed")
+        task = with_client(lambda client: find_task(client, name))
+        question = f"Settle {task.id} as {provider_task_id} without checking it at {task.provider}?"
+        confirm(question, yes=given.yes)
+        return SettleWay(task_id=provider_task_id, force=True)
+    seen = with_client(lambda client: _identify(client, name, provider_task_id))
     if seen.doubts and given.yes:
-        raise CommandFailed(f"{seen}: {'; '.join(seen.doubts)}; nothing was changed{_UNASKED}")
-    return task, seen
+        raise CommandFailed(f"{seen.says}: {'; '.join(seen.doubts)}; nothing was changed; {_UNCHECKED}")
+    note(seen.says)
+    confirm(f"Settle {seen.task.id} as {provider_task_id}{_consequence(seen)}?", yes=given.yes)
+    return SettleWay(task_id=provider_task_id, force=bool(seen.doubts) or None)
 
 
-def _consequence(seen: Identified) -> str:
+async def _identify(client: Client, name: str, provider_task_id: str) -> Identification:
+    """What the provider answers about the id. Raise CommandFailed where it must not be used."""
+
+    async def identify(task_id: str) -> Identification:
+        return await client.tasks.identify(task_id, provider_task_id)
+
+    try:
+        return await existing(identify, name, await find_id(client, name))
+    except ReceiverRefused as error:
+        words = _in_options(words_of(error.problem))
+        unchanged = "" if "nothing was changed" in words else "; nothing was changed"
+        raise CommandFailed(f"{words}{unchanged}", status=exit_status(error.problem)) from error
+
+
+def _in_options(words: str) -> str:
+    """The words of the API about its member, as an option."""
+    return words.replace("`force`", "--force")
+
+
+def _consequence(seen: Identification) -> str:
     doubts = f", although {' and '.join(seen.doubts)}" if seen.doubts else ""
     final = "; it has ended, so the next poll makes this final" if seen.state in TERMINAL else ""
     return doubts + final
 
 
-def _refuse(task_name: str, *, yes: bool) -> Task | SettleRefused:
-    task = with_services(lambda services: find_task(services, task_name))
-    confirm(f"Settle {task.id} as never created at {task.provider}?", yes=yes)
-    return with_services(lambda services: services.operator.refuse(task.id, actor=ACTOR))
+def _settle_each(names: Sequence[str], way: SettleWay, *, as_json: bool) -> None:
+    async def settle_one(client: Client, name: str) -> Task:
+        async def settle_task(task_id: str) -> Task:
+            return await client.tasks.settle(task_id, **way)
 
+        return await existing(settle_task, name, await find_id(client, name))
 
-def _end(task_name: str, given: SettleOptions) -> Task | SettleRefused:
-    task, end, now_ms = with_services(lambda services: _read_end(services, task_name, given))
-    files = f" with {len(end.outputs)} file{'s' if len(end.outputs) > 1 else ''}" if end.outputs else ""
-    confirm(f"{_as_known(task, now_ms)} End it as {end.state.value}{files}? This is final.", yes=given.yes)
-    return with_services(lambda services: services.operator.end(task.id, end, actor=ACTOR))
-
-
-async def _read_end(services: Services, task_name: str, given: SettleOptions) -> tuple[Task, OperatorEnd, int]:
-    task = await find_task(services, task_name)
-    configured = services.providers.get(task.provider)
-    end = read_end(
-        succeeded=given.succeeded,
-        failed=given.failed,
-        canceled=given.canceled,
-        own_host=None if configured is None else configured.account.base_url,
-    )
-    return task, end, services.clock()
-
-
-def _as_known(task: Task, now_ms: int) -> str:
-    word = f" ({task.raw_state})" if task.raw_state and task.state is not TaskState.UNCERTAIN else ""
-    age = format_duration(now_ms - (task.sent_ms or task.created_ms))
-    return f"{task.id} at {task.provider} is {task.state.value}{word}, sent {age} ago."
+    do_each(names, settle_one, partial(print_tasks, as_json=as_json, is_many=len(names) > 1))

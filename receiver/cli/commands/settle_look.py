@@ -1,149 +1,147 @@
 """`whenfinal tasks settle --look`: search the lists of the providers for lost submits, and settle what is clear."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Self
 
-from rich.progress import TaskID
-
-from receiver.cli.commands.tasks import ACTOR, configured_provider, find_task
+from receiver.cli.bulk import Followed
 from receiver.cli.console import WRONG, CommandFailed, confirm, emit, note, show
-from receiver.cli.display.bars import progress
-from receiver.cli.display.settle_tables import candidate_view, candidates_table, search_view, searches_table
-from receiver.cli.runner import with_services
-from receiver.runtime.services import Services
-from receiver.tasks.lost_submits import NoList, OnPage
-from receiver.tasks.model.candidates import Listing, Search
-from receiver.tasks.model.settle import OperatorId
-from receiver.tasks.model.task import SettleRefused, Task
-from submitter.model import TaskId, TaskState
-from submitter.timestamps import rfc3339
+from receiver.cli.display.settle_tables import candidates_table, look_view, looks_table
+from receiver.cli.named_tasks import existing, find_id, find_task
+from receiver.cli.remote import with_client
+from receiver.cli.task_filters import BulkOptions
+from submitter.api import Task
+from submitter.api_runs import Run
+from submitter.api_tasks import Look
+from submitter.client.calls.tasks import TaskFilters
+from submitter.client.client import Client
+from submitter.errors import ReceiverRefused
+from submitter.model import TaskState
 
-_NO_LIST = "cannot be listed: {} documents no list of tasks"
+_GENERAL = ": search its console"  # the advice of the API, which does not know where that is
+
+AT_ONCE = 20  # tasks of one run: its notes hold what was found for each
 
 
-def look_for_one(task_name: str, *, as_json: bool) -> None:
+def look_for_one(name: str, *, as_json: bool) -> None:
     """Show the tasks in the provider's list that this task may be. Change nothing."""
-    search = with_services(lambda services: _search_one(services, task_name))
-    task, listing = search.task, search.listing
-    if not search.found and listing.problem:
-        raise CommandFailed(f"{task.provider} {listing.problem}; nothing is known about {task.id}")
+    look = with_client(lambda client: _look(client, name))
     if as_json:
-        for candidate in search.found:
-            emit(candidate_view(candidate, search))
-    elif search.found:
-        show(candidates_table(search), "", f"whenfinal tasks settle {task.id} --task-id {_id_in_command(search)}")
+        for candidate in look.candidates:
+            emit(candidate.json_values())
+    elif look.candidates:
+        show(candidates_table(look), "", f"whenfinal tasks settle {look.task} --task-id {look.clear or 'ID'}")
     else:
-        show(f"{task.provider} lists no task of that time that is missing from the ledger")
-    note(f"{task.provider} showed {listing.listed} of its tasks{f'; {listing.problem}' if listing.problem else ''}")
+        show(f"{look.provider} lists no task of that time that is missing from the ledger")
+    more = f"; {look.more} more may be it" if look.more else ""
+    note(f"{look.provider} showed {look.listed} of its tasks{more}{f'; {look.problem}' if look.problem else ''}")
 
 
-def _id_in_command(search: Search) -> str:
-    return "ID" if search.clear is None else search.clear.listed.provider_task_id
+async def _look(client: Client, name: str) -> Look:
+    """Raise CommandFailed where nothing is known, with the place where a person can look."""
+    look = await existing(client.tasks.look, name, await find_id(client, name))
+    if not look.problem or look.candidates:
+        return look
+    task = await find_task(client, look.task)
+    where = await _console_of(client, look.provider)
+    raise CommandFailed(
+        f"{look.problem.removesuffix(_GENERAL)}; search the console of the account{where} "
+        f"for a task of {task.model or 'this request'} sent at {task.submitted_at or task.created_at}"
+    )
 
 
-async def _search_one(services: Services, task_name: str) -> Search:
-    task = await find_task(services, task_name)
-    if task.state is not TaskState.UNCERTAIN:
-        raise CommandFailed(f"only an uncertain task can be searched for; this one is {task.state.value}")
-    configured = configured_provider(services, task)
-    with _Pages() as pages:
-        found = await services.lost_submits.search([task], configured, on_page=pages.count)
-    if isinstance(found, NoList):
-        title, base_url = configured.adapter.CAPABILITIES.title, configured.account.base_url
-        raise CommandFailed(
-            f"{title} documents no list of tasks; search the console of the account at {base_url} "
-            f"for a task of {task.model or 'this request'} sent at {rfc3339(task.sent_ms or task.created_ms)}"
-        )
-    return found[0]
+async def _console_of(client: Client, provider: str) -> str:
+    try:
+        return f" at {(await client.providers.get(provider)).host}"
+    except ReceiverRefused:
+        return ""  # it is not configured any more
 
 
-def look_for_all(*, yes: bool, as_json: bool) -> None:
+@dataclass(slots=True, kw_only=True)
+class _Looked:
+    """What was found for one task, and what was made of it."""
+
+    look: Look
+    #: The run that looked.
+    run: str
+    #: The task after it was settled.
+    settled: Task | None = None
+    #: Why it was not, although it was tried.
+    refused: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it is still uncertain; empty where it is not."""
+        return self.refused or self.look.why or self.look.problem or ""
+
+
+def look_for_many(names: Sequence[str], given: BulkOptions, *, as_json: bool) -> None:
     """Show every uncertain task with its best candidate, and settle those with exactly one."""
-    searches = with_services(_search_all)
-    clear = [search for search in searches if search.clear is not None]
+    looked = with_client(lambda client: _look_for_all(client, names, given.filters))
+    clear = [each for each in looked if each.look.clear is not None]
     if not as_json:
-        show(searches_table(searches) if searches else "no task is uncertain")
-    if clear:
-        note(f"{len(clear)} of {len(searches)} have exactly one candidate")
+        show(looks_table([each.look for each in looked]) if looked else "no task is uncertain")
+    if clear and not given.dry_run:
+        note(f"{len(clear)} of {len(looked)} have exactly one candidate")
         try:
-            confirm("Settle each of these as its candidate?", yes=yes)
+            confirm("Settle each of these as its candidate?", yes=given.yes)
         except CommandFailed:
-            _emit_all(searches, {}, as_json=as_json)
+            _print_all(looked, as_json=as_json)
             raise
-    settled = with_services(lambda services: _settle_all(services, clear)) if clear else {}
-    _emit_all(searches, settled, as_json=as_json)
-    wrong = {task_id: outcome for task_id, outcome in settled.items() if isinstance(outcome, SettleRefused)}
-    for task_id, outcome in wrong.items():
-        note(f"{task_id}: {outcome.reason}")
-    if len(settled) - len(wrong) < len(searches):
-        left = len(searches) - len(settled) + len(wrong)
-        raise CommandFailed(f"{left} of {len(searches)} are still uncertain; settle each by its id", status=WRONG)
+        with_client(lambda client: _settle_all(client, clear))
+    _print_all(looked, as_json=as_json)
+    for each in looked:
+        if each.refused is not None:
+            note(f"{each.look.task}: {each.refused}")
+    left = sum(each.settled is None for each in looked)
+    if left and not given.dry_run:
+        raise CommandFailed(f"{left} of {len(looked)} are still uncertain; settle each by its id", status=WRONG)
 
 
-def _emit_all(searches: Sequence[Search], settled: Mapping[TaskId, Task | SettleRefused], *, as_json: bool) -> None:
-    for search in searches:
-        outcome = settled.get(search.task.id)
+def _print_all(looked: Sequence[_Looked], *, as_json: bool) -> None:
+    for each in looked:
         if as_json:
-            emit(search_view(search, outcome))
-        elif isinstance(outcome, Task):
-            show(f"{outcome.id} is {outcome.provider}'s {outcome.provider_task_id}")
+            emit(look_view(each.look, each.reason, each.settled))
+        elif each.settled is not None:
+            show(f"{each.look.task} is {each.look.provider}'s {each.settled.provider_task_id}")
 
 
-async def _search_all(services: Services) -> list[Search]:
-    lost = await services.lost_submits.all_uncertain()
-    by_provider = groupby(sorted(lost, key=lambda task: (task.provider, task.id)), key=lambda task: task.provider)
-    with _Pages() as pages:
-        works = [_search_provider(services, name, list(own), pages.count) for name, own in by_provider]
-        return [search for found in await asyncio.gather(*works) for search in found]
+async def _look_for_all(client: Client, names: Sequence[str], filters: TaskFilters) -> list[_Looked]:
+    """Raise CommandFailed for a name of no task, and where the lists could not be read through."""
+    if names:
+        ids = [(await find_task(client, name)).id for name in names]
+    else:
+        wanted = filters.copy()
+        wanted["state"] = [TaskState.UNCERTAIN.value]
+        ids = [task.id async for task in client.tasks.all(**wanted)]
+    return [
+        each for start in range(0, len(ids), AT_ONCE) for each in await _looked(client, ids[start : start + AT_ONCE])
+    ]
 
 
-async def _search_provider(services: Services, name: str, lost: Sequence[Task], on_page: OnPage) -> list[Search]:
-    configured = services.providers.get(name)
-    if configured is None:
-        return [_unlisted(task, f"cannot be listed: {name} is not configured") for task in lost]
-    found = await services.lost_submits.search(lost, configured, on_page=on_page)
-    if isinstance(found, NoList):
-        return [_unlisted(task, _NO_LIST.format(configured.adapter.CAPABILITIES.title)) for task in lost]
-    return found
+async def _looked(client: Client, ids: Sequence[str]) -> list[_Looked]:
+    run = await Followed().follow(client, lambda client: client.runs.look_at_tasks(ids=ids))
+    if run.state != "finished":
+        raise CommandFailed(f"the search did not come to its end: {run.last_error or run.state}; nothing was changed")
+    for each in run.notes:
+        if each.look is None:
+            note(f"{each.item}: {each.words}")
+    return [_Looked(look=each.look, run=run.id) for each in run.notes if each.look is not None]
 
 
-def _unlisted(task: Task, problem: str) -> Search:
-    return Search(task=task, found=(), listing=Listing(problem=problem), rivals={})
+async def _settle_all(client: Client, clear: Sequence[_Looked]) -> None:
+    for run_id, own in groupby(clear, key=lambda each: each.run):
+        found = {each.look.task: each for each in own}
+        run = await Followed().follow(client, partial(_start, look=run_id, ids=list(found)))
+        words = {each.item: each.words for each in run.notes}
+        for task_id, each in found.items():
+            task = await client.tasks.get(task_id)
+            if task.provider_task_id == each.look.clear:
+                each.settled = task
+            else:
+                each.refused = words.get(task_id) or run.last_error or "it was left alone"
 
 
-async def _settle_all(services: Services, clear: Sequence[Search]) -> dict[TaskId, Task | SettleRefused]:
-    settled: dict[TaskId, Task | SettleRefused] = {}
-    for search in clear:
-        if search.clear is not None:
-            row = search.clear.listed
-            named = OperatorId(
-                provider_task_id=row.provider_task_id,
-                instead_of=search.task.provider_task_id,
-                found=f"the only candidate in {search.task.provider}'s list: {row.model or ''} {row.raw_state}",
-            )
-            settled[search.task.id] = await services.store.submissions.settle_adopt(
-                search.task.id, named, actor=ACTOR, now_ms=services.clock()
-            )
-    return settled
-
-
-class _Pages:
-    """A progress bar for each provider whose list is read."""
-
-    def __init__(self) -> None:
-        self._bars = progress()
-        self._lines: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def count(self, provider: str) -> None:
-        if provider not in self._lines:
-            self._lines[provider] = self._bars.add_task(f"pages of {provider}'s list", total=None)
-        self._bars.advance(self._lines[provider])
+async def _start(client: Client, *, look: str, ids: Sequence[str]) -> Run:
+    return await client.runs.accept_candidates(look, ids=ids)

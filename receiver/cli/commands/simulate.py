@@ -56,14 +56,21 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
     """The content of a `.env`."""
     yield "# Settings for a receiver of this simulator; save them as .env, then run: whenfinal serve"
     yield "WHENFINAL_PUBLIC_URL=http://127.0.0.1:8000"
-    yield f"WHENFINAL_PROVIDER_SPEED={config.speed:g}"
-    for platform in PLATFORMS:
-        yield f"{platform.upper()}_BASE_URL={simulator.base_url(platform)}"
-        yield f"{platform.upper()}_API_KEY={simulator.key(platform)}"
-    if config.hiapi_webhook_secret is not None:
-        yield f"HIAPI_WEBHOOK_SECRET={config.hiapi_webhook_secret}"
+    for name, value in provider_settings(simulator, config).items():
+        yield f"{name}={value}"
     yield "# Remove the # to let webhooks reach this machine too:"
     yield "# WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
+
+
+def provider_settings(simulator: Simulator, config: SimulatorConfig) -> dict[str, str]:
+    """The settings of the simulated providers."""
+    settings = {"WHENFINAL_PROVIDER_SPEED": f"{config.speed:g}"}
+    for platform in PLATFORMS:
+        settings[f"{platform.upper()}_BASE_URL"] = simulator.base_url(platform)
+        settings[f"{platform.upper()}_API_KEY"] = simulator.key(platform)
+    if config.hiapi_webhook_secret is not None:
+        settings["HIAPI_WEBHOOK_SECRET"] = config.hiapi_webhook_secret
+    return settings
 
 
 def _chance(pair: Pair) -> float:

@@ -1,32 +1,32 @@
 """The task requests in a file for `whenfinal submit`: JSON objects, checked as the API checks a body."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from receiver.cli.console import USAGE, CommandFailed
-from receiver.tasks.model.request import TaskRequest
-from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
 from receiver.web.problems import Kind, Problem
 from receiver.web.schemas.tasks import SubmitRequest
 from receiver.web.validation import check
-from submitter.errors import InvalidRequest, Violation
+from submitter.errors import Violation
 
 MOST_SHOWN = 20  # problems; the rest are counted
-
-KEY_SCOPE = "command line"  # of idempotency keys: whoever runs the command on this ledger has the same
 
 KEY_FIELD = "idempotency_key"  # beside the fields of POST /v1/tasks, which takes it as a header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLine:
-    """A request, and the line of the file where it begins, counted from 1."""
+    """A request as the API takes it, and the line of the file where it begins, counted from 1."""
 
     number: int
-    request: TaskRequest
+    body: Mapping[str, Any]
+    #: Its idempotency key; None where neither the line nor an option gives one.
+    key: str | None
+    #: Bytes of its JSON.
+    size: int
 
 
 class BadLine(Exception):
@@ -49,7 +49,7 @@ def read_requests(file: str, content: bytes, *, own_key: str | None, key_prefix:
     for number, text in _objects(_text(file, content)):
         key = own_key if key_prefix is None or own_key is not None else f"{key_prefix}-{number}"
         try:
-            found.append(RequestLine(number=number, request=_request(_parsed(text, number), number, key)))
+            found.append(_line(text, number, key))
         except BadLine as bad:
             problems += [f"{file}:{bad.number}: {problem}" for problem in bad.problems]
     if problems:
@@ -58,18 +58,6 @@ def read_requests(file: str, content: bytes, *, own_key: str | None, key_prefix:
         message = f"--idempotency-key is for one request, and {file} holds {len(found)}; use --key-prefix"
         raise CommandFailed(message, status=USAGE)
     return found
-
-
-def check_requests(submission: Submission, file: str, lines: Sequence[RequestLine]) -> None:
-    """Raise CommandFailed for every request that the submission would refuse, before the first one is sent."""
-    problems: list[str] = []
-    for line in lines:
-        try:
-            submission.check(line.request)
-        except InvalidRequest as error:
-            problems += [f"{file}:{line.number}: {violation}" for violation in error.violations]
-    if problems:
-        raise refusal(problems)
 
 
 def refusal(problems: Sequence[str]) -> CommandFailed:
@@ -128,14 +116,14 @@ def _parsed(text: str, number: int) -> dict[str, Any]:
     return value
 
 
-def _request(body: dict[str, Any], number: int, key: str | None) -> TaskRequest:
+def _line(text: str, number: int, key: str | None) -> RequestLine:
     """Raise BadLine for what POST /v1/tasks would refuse without looking at the provider."""
+    body = _parsed(text, number)
     line_key = body.pop(KEY_FIELD, None)
     if line_key is not None and not isinstance(line_key, str):
         raise BadLine(number, str(Violation(field=KEY_FIELD, rule="is not text", accepted="text")))
     try:
-        return check(SubmitRequest, body, Kind.INVALID).task_request(
-            key if line_key is None else line_key, key_scope=KEY_SCOPE
-        )
+        check(SubmitRequest, body, Kind.INVALID)
     except Problem as error:
         raise BadLine(number, *(str(violation) for violation in error.errors)) from None
+    return RequestLine(number=number, body=body, key=key if line_key is None else line_key, size=len(text))

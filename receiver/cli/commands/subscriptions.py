@@ -1,6 +1,7 @@
 """`whenfinal subscriptions`: which endpoint gets which events, and whether its webhooks arrive."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -8,40 +9,65 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, note_more, show
-from receiver.cli.display.repair_tables import resumed_lines
-from receiver.cli.display.subscription_tables import probe_line, subscription_sheet, subscriptions_table
+from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
+from receiver.cli.display.subscription_tables import (
+    probe_line,
+    resumed_lines,
+    resumed_subscription_lines,
+    subscription_sheet,
+    subscriptions_table,
+)
+from receiver.cli.each import do_each
+from receiver.cli.ids import existing, read_ids
 from receiver.cli.options import (
     FilterOptions,
     Json,
     Limit,
     SecretFile,
+    Yes,
     enum_option,
     labels_of,
     options_from,
     parsed_option,
     read_secret,
 )
-from receiver.cli.runner import with_services
+from receiver.cli.pages import Listed, listed, note_left_out
+from receiver.cli.remote import with_client
 from receiver.runtime.clock import now_ms
 from receiver.runtime.durations import parse_duration_s
-from receiver.runtime.services import Services
-from receiver.store.repository import Page
-from receiver.webhooks.model.delivery import Backlog
-from receiver.webhooks.model.endpoint_status import ResumedSubscription
-from receiver.webhooks.model.request import USUAL_OVERLAP_S, SubscriptionRequest
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import probe_result, resumed_subscription_view, subscription_view
-from submitter import api_webhooks
+from receiver.webhooks.model.subscription import SubscriptionState
+from submitter.api_webhooks import (
+    ProbeResult,
+    ResumedSubscription,
+    Subscription,
+    SubscriptionsPage,
+    SubscriptionWithSecret,
+)
+from submitter.client.client import Client
 
 SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+SubscriptionIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Ids of subscriptions, sub_…; - reads them from stdin, one a line.")
+]
+
+MISSING = "there is no subscription {}; see `whenfinal subscriptions list`"
 
 State = Annotated[SubscriptionState | None, enum_option(SubscriptionState, "--state", "Only in this state")]
 
-Rate = Annotated[float | None, typer.Option("--rate", metavar="N", help="At most this many webhooks a second.")]
+
+def parse_rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not math.isfinite(rate):
+        message = f"{text!r} is not a number"
+        raise ValueError(message)
+    return rate
+
+
+Rate = Annotated[float | None, parsed_option("--rate", "N", parse_rate, "At most this many webhooks a second.")]
 
 MaxInFlight = Annotated[
     int | None, typer.Option("--max-in-flight", metavar="N", help="At most this many webhooks in flight.")
@@ -92,7 +118,9 @@ class Clearable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOptions(SubscriptionOptions):
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Send to this URL from now on.")] = None
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="Send to this URL from now on.")] = (
+        None
+    )
     clear: Annotated[
         list[Clearable] | None, enum_option(Clearable, "--clear", "Remove this condition or limit; may be repeated")
     ] = None
@@ -110,67 +138,71 @@ def create(
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:
-    request = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_given_fields(given))
+    fields, secret = _given_fields(given), read_secret(secret_file)
 
-    async def work(services: Services) -> SubscriptionStatus:
-        return SubscriptionStatus(subscription=await services.subscriptions.create(request, actor=ACTOR), endpoint=None)
+    async def work(client: Client) -> SubscriptionWithSecret:
+        return await client.subscriptions.create(url, secret=secret, **fields)
 
-    _show_with_secret(with_services(work, creating=True), made=secret_file is None, as_json=as_json)
+    _show_with_secret(with_client(work, creating=True), made=secret_file is None, as_json=as_json)
 
 
 def list_subscriptions(*, state: State = None, limit: Limit = ROWS_SHOWN, as_json: Json = False) -> None:
-    async def work(services: Services) -> Page[SubscriptionStatus]:
-        return await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
+    filters: dict[str, Any] = {} if state is None else {"state": state.value}
 
-    page = with_services(work)
+    async def work(client: Client) -> Listed[Subscription]:
+        def page_after(most: int, cursor: str | None) -> Awaitable[SubscriptionsPage]:
+            return client.subscriptions.list(limit=most, cursor=cursor, **filters)
+
+        return await listed(page_after, lambda page: page.subscriptions, limit)
+
+    found = with_client(work)
     if as_json:
-        for status in page.items:
-            emit(_view(status).json_values())
-    elif page.items:
-        show(subscriptions_table(page.items, now_ms()))
+        for each in found.rows:
+            emit(each.json_values())
+    elif found.rows:
+        show(subscriptions_table(found.rows, now_ms()))
     else:
         show("there is no subscription" if state is None else f"no subscription is {state}")
-    note_more(page)
+    note_left_out(found)
 
 
-def show_subscription(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[SubscriptionStatus, Backlog]:
-        return await _find(services, subscription_id), await services.store.deliveries.backlog(subscription_id)
-
-    status, backlog = with_services(work)
-    if as_json:
-        deliveries = api_webhooks.Backlog.model_validate(backlog)
-        emit(api_webhooks.SubscriptionWithBacklog(**dict(_view(status)), deliveries=deliveries).json_values())
-    else:
-        show(subscription_sheet(status, now_ms(), backlog))
+def show_subscription(subscription_ids: SubscriptionIds, *, as_json: Json = False) -> None:
+    _show_each(subscription_ids, lambda client: client.subscriptions.get, as_json=as_json)
 
 
 @options_from(ChangeOptions)
 def change(subscription_id: SubscriptionId, *, given: ChangeOptions, as_json: Json = False) -> None:
-    changes = _given_fields(given) | ({} if given.url is None else {"url": given.url})
-    cleared = dict.fromkeys(_FIELDS.get(word, word.value) for word in given.clear or ())
+    changes = _given_fields(given) | ({} if given.endpoint is None else {"url": given.endpoint})
+    cleared: dict[str, Any] = dict.fromkeys(_FIELDS.get(word, word.value) for word in given.clear or ())
     if changes.keys() & cleared.keys():
         raise CommandFailed("--clear: an option that is given can not be cleared as well", status=USAGE)
     if not changes and not cleared:
         raise CommandFailed(
             "give at least one option to change; see whenfinal subscriptions change --help", status=USAGE
         )
-    _change(subscription_id, {**changes, **cleared}, as_json=as_json)
+
+    _show_each(
+        [subscription_id],
+        lambda client: lambda name: client.subscriptions.change(name, **{**changes, **cleared}),
+        as_json=as_json,
+    )
 
 
-def disable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    _change(subscription_id, {"enabled": False}, as_json=as_json)
+def disable(subscription_ids: SubscriptionIds, *, as_json: Json = False) -> None:
+    _show_each(subscription_ids, lambda client: client.subscriptions.disable, as_json=as_json)
 
 
-def enable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    _change(subscription_id, {"enabled": True}, as_json=as_json)
+def enable(subscription_ids: SubscriptionIds, *, as_json: Json = False) -> None:
+    _show_each(subscription_ids, lambda client: client.subscriptions.enable, as_json=as_json)
 
 
 def delete(subscription_id: SubscriptionId, *, yes: Yes = False, as_json: Json = False) -> None:
-    status = with_services(lambda services: _find(services, subscription_id))
-    confirm(f"Delete {subscription_id}, which sends to {status.subscription.url}?", yes=yes)
-    if not with_services(lambda services: services.subscriptions.delete(subscription_id, actor=ACTOR)):
-        raise missing(subscription_id)
+    async def work(client: Client) -> None:
+        found = await existing(client.subscriptions.get, subscription_id, missing=MISSING)
+        confirm(f"Delete {subscription_id}, which sends to {found.url}?", yes=yes)
+        await existing(client.subscriptions.delete, subscription_id, missing=MISSING)
+
+    with_client(work)
     if as_json:
         emit({"id": subscription_id, "deleted": True})
     else:
@@ -193,41 +225,56 @@ def rotate_secret(
     as_json: Json = False,
 ) -> None:
     secret = read_secret(secret_file)
-    overlap_s = USUAL_OVERLAP_S if overlap is None else overlap
 
-    async def work(services: Services) -> SubscriptionStatus:
-        rotated = await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap_s, actor=ACTOR)
-        return await _with_endpoint(services, subscription_id, rotated)
+    async def work(client: Client) -> SubscriptionWithSecret:
+        def rotating(name: str) -> Awaitable[SubscriptionWithSecret]:
+            return client.subscriptions.rotate_secret(name, secret=secret, overlap_s=overlap)
 
-    _show_with_secret(with_services(work), made=secret_file is None, as_json=as_json)
+        return await existing(rotating, subscription_id, missing=MISSING)
+
+    _show_with_secret(with_client(work), made=secret_file is None, as_json=as_json)
 
 
-def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    tested = with_services(lambda services: services.subscriptions.test(subscription_id, actor=ACTOR))
-    if tested is None:
-        raise missing(subscription_id)
-    if as_json:
-        emit(probe_result(tested.attempt, tested.resumed).json_values())
-    else:
-        show(probe_line(tested.attempt), *resumed_lines(tested.resumed))
-    if not tested.attempt.is_success:
+def probe(subscription_ids: SubscriptionIds, *, as_json: Json = False) -> None:
+    ids, found = read_ids(subscription_ids), list[tuple[str, ProbeResult]]()
+
+    async def work(client: Client, name: str) -> tuple[str, ProbeResult]:
+        return name, await existing(client.subscriptions.test, name, missing=MISSING)
+
+    def printed(tested: Sequence[tuple[str, ProbeResult]]) -> None:
+        found.extend(tested)
+        for name, result in tested:
+            _show_probe(name if len(ids) > 1 else None, result, as_json=as_json)
+
+    do_each(ids, work, printed)
+    if not all(result.delivered for _, result in found):
         raise typer.Exit(WRONG)
 
 
-def resume(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[ResumedSubscription, SubscriptionStatus]:
-        resumed = await services.subscriptions.resume(subscription_id, actor=ACTOR)
-        if resumed is None:
-            raise missing(subscription_id)
-        return resumed, await _find(services, subscription_id)
-
-    resumed, status = with_services(work)
+def _show_probe(name: str | None, result: ProbeResult, *, as_json: bool) -> None:
+    """`name` is that of one among several."""
     if as_json:
-        emit(resumed_subscription_view(_view(status), resumed).json_values())
+        emit({**({} if name is None else {"subscription": name}), **result.json_values()})
         return
-    lines = [f"{subscription_id} is enabled"] if resumed.was_disabled else []
-    lines += resumed_lines(resumed.endpoint)
-    show(*(lines or [f"{subscription_id} has no trouble; nothing was changed"]))
+    lines = [probe_line(result), *resumed_lines(was_failing=result.was_failing, made_due=result.made_due)]
+    show(*(line if name is None else f"{name}: {line}" for line in lines))
+
+
+def resume(subscription_ids: SubscriptionIds, *, as_json: Json = False) -> None:
+    ids = read_ids(subscription_ids)
+
+    async def work(client: Client, name: str) -> ResumedSubscription:
+        return await existing(client.subscriptions.resume, name, missing=MISSING)
+
+    def printed(found: Sequence[ResumedSubscription]) -> None:
+        for each in found:
+            if as_json:
+                emit(each.json_values())
+            else:
+                lines = resumed_subscription_lines(each)
+                show(*(line if len(ids) == 1 or each.id in line else f"{each.id}: {line}" for line in lines))
+
+    do_each(ids, work, printed)
 
 
 def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:
@@ -247,46 +294,28 @@ def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _change(subscription_id: str, changes: Mapping[str, Any], *, as_json: bool) -> None:
-    async def work(services: Services) -> SubscriptionStatus:
-        changed = await services.subscriptions.change(subscription_id, changes, actor=ACTOR)
-        return await _with_endpoint(services, subscription_id, changed)
+def _show_each(
+    given: Sequence[str], call: Callable[[Client], Callable[[str], Awaitable[Subscription]]], *, as_json: bool
+) -> None:
+    """Do the call of the client for each id, and print each subscription that it returns."""
 
-    status = with_services(work)
-    if as_json:
-        emit(_view(status).json_values())
-    else:
-        show(subscription_sheet(status, now_ms()))
+    async def work(client: Client, name: str) -> Subscription:
+        return await existing(call(client), name, missing=MISSING)
 
+    def printed(found: Sequence[Subscription]) -> None:
+        for at, each in enumerate(found):
+            if as_json:
+                emit(each.json_values())
+            else:
+                show(*([""] if at else []), subscription_sheet(each, now_ms()))
 
-async def _with_endpoint(services: Services, subscription_id: str, changed: Subscription | None) -> SubscriptionStatus:
-    """The result of a change, with its endpoint. Raise CommandFailed when there is no such subscription."""
-    if changed is None:
-        raise missing(subscription_id)
-    found = await services.store.subscriptions.find(subscription_id)
-    return SubscriptionStatus(subscription=changed, endpoint=found.endpoint if found else None)
+    do_each(read_ids(given), work, printed)
 
 
-async def _find(services: Services, subscription_id: str) -> SubscriptionStatus:
-    found = await services.store.subscriptions.find(subscription_id)
-    if found is None:
-        raise missing(subscription_id)
-    return found
-
-
-def _view(status: SubscriptionStatus) -> api_webhooks.Subscription:
-    return subscription_view(status.subscription, status.endpoint, now_ms=now_ms())
-
-
-def _show_with_secret(status: SubscriptionStatus, *, made: bool, as_json: bool) -> None:
+def _show_with_secret(subscription: SubscriptionWithSecret, *, made: bool, as_json: bool) -> None:
     """A secret from a file is not printed again. With --json it always is, as in the API."""
-    secret = status.subscription.secret
     if as_json:
-        emit(api_webhooks.SubscriptionWithSecret(**dict(_view(status)), secret=secret).json_values())
+        emit(subscription.json_values())
         return
-    secrets = [f"signing secret, shown only now: {secret}"] if made else []
-    show(subscription_sheet(status, now_ms()), *secrets)
-
-
-def missing(subscription_id: str) -> CommandFailed:
-    return CommandFailed(f"there is no subscription {subscription_id}; see `whenfinal subscriptions list`")
+    secrets = [f"signing secret, shown only now: {subscription.secret}"] if made else []
+    show(subscription_sheet(subscription, now_ms()), *secrets)

@@ -1,71 +1,65 @@
-"""`whenfinal tasks list`. It reads the ledger without the services, so that it starts quickly."""
+"""`whenfinal tasks list`."""
 
-from typing import Annotated
+from collections.abc import Awaitable
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.console import emit, note_more, show
-from receiver.cli.display.list_tables import tasks_table
-from receiver.cli.options import (
-    Json,
-    Limit,
-    OlderThan,
-    Pair,
-    Provider,
-    enum_option,
-    parse_pair,
-    parsed_option,
-)
-from receiver.cli.provider_names import check_name, configured_names
-from receiver.cli.reading import read_ledger
-from receiver.cli.repositories import fan_out_on
+from receiver.cli.commands.tasks import print_tasks
+from receiver.cli.console import emit, note_rest, show
+from receiver.cli.display.tables import queue_lines, queued_table
+from receiver.cli.options import Json, Limit, options_from
+from receiver.cli.pages import Listed, listed, note_left_out
+from receiver.cli.remote import with_client
+from receiver.cli.task_filters import TaskFilterOptions
 from receiver.runtime.clock import now_ms
-from receiver.store.engine import Engine
-from receiver.store.repository import Page
-from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.repository import TaskRepository
+from submitter.api import Task, TasksPage
+from submitter.api_queue import QueueAnswer
+from submitter.client.client import Client
 from submitter.model import TaskState
 
-State = Annotated[TaskState | None, enum_option(TaskState, "--state", "Only in this state")]
 
-Label = Annotated[Pair | None, parsed_option("--label", "NAME=VALUE", parse_pair, "Only with this label.")]
-
-
-def list_tasks(
-    *,
-    state: State = None,
-    provider: Provider = None,
-    label: Label = None,
-    older_than: OlderThan = None,
-    limit: Limit = ROWS_SHOWN,
-    as_json: Json = False,
-) -> None:
-    wanted = TaskFilter(
-        state=state,
-        provider=provider,
-        label=None if label is None else (label.name, label.value),
-        older_than_ms=None if older_than is None else now_ms() - round(older_than * 1000),
-        limit=limit,
-    )
-
-    if state is TaskState.QUEUED:
-        from receiver.cli.commands.tasks import list_queued
-
-        list_queued(wanted, as_json=as_json)
+@options_from(TaskFilterOptions)
+def list_tasks(*, given: TaskFilterOptions, limit: Limit = ROWS_SHOWN, as_json: Json = False) -> None:
+    if _is_queue(given):
+        _list_queue(given, limit, as_json=as_json)
         return
-
-    async def work(engine: Engine) -> Page[Task]:
-        tasks = TaskRepository(engine, fan_out_on(engine))
-        page = await tasks.tasks(wanted)
-        if provider is not None and not page.items:
-            await check_name(provider, configured_names(), tasks)
-        return page
-
-    page = read_ledger(work)
-    if as_json:
-        from submitter import api
-
-        for task in page.items:
-            emit(api.Task.model_validate(task).json_values())
+    found = with_client(lambda client: _first(client, given, limit))
+    if found.rows or as_json:
+        print_tasks(found.rows, as_json=as_json, is_many=True)
     else:
-        show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
-    note_more(page)
+        show("no task matches")
+    note_left_out(found)
+
+
+async def _first(client: Client, given: TaskFilterOptions, limit: int) -> Listed[Task]:
+    filters = given.filters
+
+    def page_after(count: int, cursor: str | None) -> Awaitable[TasksPage]:
+        return client.tasks.list(limit=count, cursor=cursor, **filters)
+
+    return await listed(page_after, lambda page: page.tasks, limit)
+
+
+def _is_queue(given: TaskFilterOptions) -> bool:
+    """Whether queued tasks alone are asked for, which stand in the order in which they are sent."""
+    plain = TaskFilterOptions(states=[TaskState.QUEUED], provider=given.provider, labels=given.labels)
+    return given.filters == plain.filters and len(given.labels or ()) <= 1
+
+
+def _list_queue(given: TaskFilterOptions, limit: int, *, as_json: bool) -> None:
+    """Each with its place, and below how long each queue is."""
+    answer = with_client(lambda client: _queue(client, given, limit))
+    if as_json:
+        for task in answer.tasks:
+            emit(task.json_values())
+    else:
+        at_ms = now_ms()
+        show(
+            queued_table(answer.tasks, at_ms) if answer.tasks else "no task matches", *queue_lines(answer.queues, at_ms)
+        )
+    if answer.has_more:
+        note_rest(len(answer.tasks), which="first")
+
+
+async def _queue(client: Client, given: TaskFilterOptions, limit: int) -> QueueAnswer:
+    labels = given.filters.get("labels")
+    return await client.tasks.queue(provider=given.provider, labels=labels, limit=limit)

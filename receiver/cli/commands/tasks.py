@@ -1,135 +1,116 @@
-"""`whenfinal tasks`: show a task or the queue, explain a task, cancel one."""
+"""`whenfinal tasks`: show tasks, explain them, find them, cancel them."""
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
+from typing import Annotated
 
 import typer
 
-from receiver.cli.console import CommandFailed, emit, note_more, show
-from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_table, task_sheet, timeline_table
-from receiver.cli.options import Json
-from receiver.cli.provider_names import check_name
-from receiver.cli.runner import with_services
+from receiver.cli.bulk import Act, act_on_all
+from receiver.cli.command_list import ROWS_SHOWN
+from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.display.list_tables import tasks_table
+from receiver.cli.display.tables import explanation_parts, task_sheet
+from receiver.cli.each import do_each
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import MaybeTaskNames, TaskNames, existing, find_id, find_task
+from receiver.cli.options import Json, Limit, options_from
+from receiver.cli.pages import Listed, listed, note_left_out
+from receiver.cli.remote import with_client
+from receiver.cli.task_filters import BulkOptions, check_choice
 from receiver.runtime.clock import now_ms
-from receiver.runtime.explaining import Explanation, explain_task
-from receiver.runtime.services import Services
-from receiver.store.accounts import AccountStatus
-from receiver.store.repository import Page
-from receiver.tasks.model.queue import QueueDepth, QueuePlace
-from receiver.tasks.model.queue_list import QueuedTask, with_places
-from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.operator import NotCanceled
-from submitter import api
-from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
-from submitter.providers.contract import ConfiguredProvider
+from submitter.api import Task
+from submitter.api_tasks import CanceledTask, Explanation, FoundTasks
+from submitter.client.client import Client
 
-ACTOR = "command line"
-
-TaskName = Annotated[str, typer.Argument(metavar="ID", help="Our id tsk_…, or PROVIDER/ID with the provider's id.")]
+CANCELED_AT_ONCE = 2  # each is one request to a provider
 
 
-def list_queued(wanted: TaskFilter, *, as_json: bool) -> None:
-    """List queued tasks in the order in which they are sent, each with its place, and below how long each queue is."""
+def show_task(names: TaskNames, *, as_json: Json = False) -> None:
+    found = read_ids(names or ())
+    do_each(found, find_task, partial(print_tasks, as_json=as_json, is_many=len(found) > 1))
 
-    async def work(services: Services) -> tuple[Page[QueuedTask], list[QueueDepth], list[AccountStatus]]:
-        page = await services.store.tasks.queued(wanted)
-        if wanted.provider is not None and not page.items:
-            await check_provider(services, wanted.provider)
-        depths = [each for each in await services.store.queue.depths() if wanted.provider in {None, each.provider}]
-        return page, depths, await services.store.accounts.all()
 
-    page, depths, accounts = with_services(work)
-    now = now_ms()
-    placed = with_places(page.items, depths, accounts, now)
+def print_tasks(tasks: Sequence[Task], *, as_json: bool, is_many: bool) -> None:
+    """All of one task, or a row of a table for each of many."""
     if as_json:
-        for task, place in placed:
-            emit(with_place(api.Task.model_validate(task), place))
+        for task in tasks:
+            emit(task.json_values())
+    elif is_many:
+        show(tasks_table(tasks, now_ms()))
     else:
-        show(queued_table(placed, now) if placed else "no task matches", *queue_lines(depths, accounts, now))
-    note_more(page, which="first")
+        show(task_sheet(tasks[0], now_ms()))
 
 
-def with_place(task: api.Task, place: QueuePlace) -> dict[str, Any]:
-    return {**task.json_values(), "queue": api.QueuePlace.model_validate(place).json_values()}
+def explain(names: TaskNames, *, as_json: Json = False) -> None:
+    async def explain_one(client: Client, name: str) -> Explanation:
+        return await existing(client.tasks.explain, name, await find_id(client, name))
+
+    do_each(read_ids(names or ()), explain_one, partial(_print_explained, as_json=as_json))
 
 
-async def check_provider(services: Services, name: str) -> None:
-    """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
-    await check_name(name, services.providers, services.store.tasks)
+def _print_explained(found: Sequence[Explanation], *, as_json: bool) -> None:
+    for number, each in enumerate(found):
+        if as_json:
+            emit(each.json_values())
+        else:
+            show(*([""] if number else []), *explanation_parts(each, now_ms()))
 
 
-def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Task, QueuePlace | None]:
-        task = await find_task(services, task_name)
-        return task, await services.store.queue.place(task, services.clock())
+def find(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Any id, an idempotency key, or a label as name=value.")],
+    *,
+    limit: Limit = ROWS_SHOWN,
+    as_json: Json = False,
+) -> None:
+    found = with_client(lambda client: _found(client, text, limit))
+    if not found.rows:
+        raise CommandFailed(f"no task is found by {text}; give a whole id or key, or a label as name=value")
+    print_tasks(found.rows, as_json=as_json, is_many=True)
+    note_left_out(found)
 
-    task, place = with_services(work)
+
+async def _found(client: Client, text: str, limit: int) -> Listed[Task]:
+    def page_after(count: int, cursor: str | None) -> Awaitable[FoundTasks]:
+        return client.tasks.find(text, limit=count, cursor=cursor)
+
+    return await listed(page_after, lambda page: page.tasks, limit)
+
+
+@options_from(BulkOptions)
+def cancel(names: MaybeTaskNames = None, *, given: BulkOptions, as_json: Json = False) -> None:
+    found = read_ids(names or ())
+    check_choice(found, given)
+    if found:
+        do_each(found, _cancel, partial(_print_canceled, as_json=as_json), at_once=CANCELED_AT_ONCE)
+        return
+    chosen = given.chosen
+    act = Act(
+        verb="Cancel",
+        what="task",
+        which=chosen,
+        preview=lambda client: client.runs.preview("cancel", **chosen),
+        start=lambda client, which: client.runs.cancel_tasks(**which),
+    )
+    act_on_all(act, dry_run=given.dry_run, yes=given.yes, as_json=as_json)
+
+
+async def _cancel(client: Client, name: str) -> CanceledTask:
+    return await existing(client.tasks.cancel, name, await find_id(client, name))
+
+
+def _print_canceled(found: Sequence[CanceledTask], *, as_json: bool) -> None:
     if as_json:
-        shown = api.TaskWithRequest.model_validate(task)
-        emit(shown.json_values() if place is None else with_place(shown, place))
+        for each in found:
+            emit(each.json_values())
     else:
-        show(task_sheet(task, now_ms(), place))
+        show(*(line for each in found for line in _canceled_lines(each)))
 
 
-def show_one(task: Task, *, as_json: bool) -> None:
-    if as_json:
-        emit(api.TaskWithRequest.model_validate(task).json_values())
-    else:
-        show(task_sheet(task, now_ms()))
-
-
-def explain(task_name: TaskName, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Task, Explanation]:
-        task = await find_task(services, task_name)
-        return task, await explain_task(services, task)
-
-    task, explanation = with_services(work)
-    timeline, steps = explanation.timeline, explanation.steps
-    if as_json:
-        emit(
-            {
-                "task": api.TaskWithRequest.model_validate(task).json_values(),
-                "timeline": [api.TimelineEntry.model_validate(each).json_values() for each in timeline],
-                "next": steps.automatic,
-                "cure": steps.manual,
-            }
-        )
-    else:
-        show(task_sheet(task, now_ms()), "", timeline_table(timeline, task.created_ms), *next_steps_lines(steps))
-
-
-def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
-        task = await find_task(services, task_name)
-        if canceled := await services.store.queue.cancel(task.id, actor=ACTOR, now_ms=services.clock()):
-            return canceled, CancelAccepted()
-        task = await find_task(services, task.id)  # it may have left the queue a moment ago
-        configured = configured_provider(services, task)
-        return task, await services.operator.cancel(task, configured, actor=ACTOR)
-
-    task, outcome = with_services(work)
-    if isinstance(outcome, NotCanceled):
-        raise CommandFailed(f"{task.id} is not canceled: {outcome.reason}")
-    if as_json:
-        emit({"task": task.id, "accepted": True})
-    elif task.state is TaskState.CANCELED:
-        show(f"{task.id} is taken out of the queue; {task.provider} never got it")
-    else:
-        show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll shows its end:")
-        show(f"whenfinal reconcile --task {task.id}")
-
-
-def configured_provider(services: Services, task: Task, *, hint: str = "") -> ConfiguredProvider:
-    configured = services.providers.get(task.provider)
-    if configured is None:
-        raise CommandFailed(f"{task.provider} is not among the configured providers{hint}")
-    return configured
-
-
-async def find_task(services: Services, task_name: str) -> Task:
-    """`task_name` is our id, or `provider/id` with the provider's. Raise CommandFailed when there is no such task."""
-    provider, slash, rest = task_name.partition("/")
-    tasks = services.store.tasks
-    task = await (tasks.task_by_key(provider, ProviderTaskId(rest)) if slash else tasks.task(TaskId(task_name)))
-    if task is None:
-        raise CommandFailed(f"there is no task {task_name}; see `whenfinal tasks list`")
-    return task
+def _canceled_lines(canceled: CanceledTask) -> Iterator[str]:
+    task = canceled.task
+    if canceled.was_queued:
+        yield f"{task.id} is taken out of the queue; {task.provider} never got it"
+        return
+    yield f"{task.provider} accepted the cancellation request for {task.id}; the next poll shows its end:"
+    yield f"whenfinal reconcile {task.id}"

@@ -4,12 +4,12 @@ Everything that a provider or caller wrote passes `escape_control` first. rich i
 longer than most listings, and what goes to a pipe or a file seldom needs it.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from receiver.runtime.durations import format_when
 from receiver.runtime.printable import escape_control
-from submitter.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -32,6 +32,8 @@ STATE_STYLES: Mapping[str, str] = {
     "delivered": "green",
     "dead": "bold red",
     "active": "green",
+    "finished": "green",
+    "stopped": "yellow",
     "disabled": "yellow",
 }
 
@@ -62,29 +64,41 @@ def state_cell(state: str) -> Styled:
     return Styled(state, STATE_STYLES.get(state, ""))
 
 
-#: Columns that may wrap. The others are short, or are copied into the next command.
+#: Columns that may wrap, between words. The others are short, or are copied into the next command.
 _FOLDING = frozenset(
     {
-        "provider's id",
-        "model",
         "labels",
+        "error",
         "endpoint",
         "last answer",
+        "state, answer",
         "answer",
         "poll",
         "its state",
         "problem",
         "filter",
         "alarm",
+        "result",
+        "resolutions",
+        "ratios",
+        "kinds",
+        "description",
     }
 )
 
 FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
 
+#: An id of ours within a text. A column that wraps is as wide as those in it, so none is broken.
+_OWN_ID = re.compile(r"\b[a-z]{3}_[0-9a-z]{26}\b")
+
 GAP = 3  # columns between two columns of a table
 
 
 PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
+
+
+#: Every column is drawn, however wide the terminal is.
+is_wide: ContextVar[bool] = ContextVar("is_wide", default=False)
 
 
 class Listing:
@@ -100,7 +114,7 @@ class Listing:
             return None
         widths = [max(map(len, column)) for column in zip(self._names, *texts, strict=True)]
         rule = "\u2500" * (sum(widths) + GAP * (len(widths) - 1))
-        if len(rule) > PIPED_WIDTH:
+        if len(rule) > PIPED_WIDTH and not is_wide.get():
             return None
         padded = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in (self._names, *texts)]
         names, *lines = ((" " * GAP).join(row) for row in padded)
@@ -108,30 +122,44 @@ class Listing:
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         rows = [[cell(value) for value in row] for row in self.rows]
-        count = self._fitting(rows, options.max_width)
-        yield _drawn(self._names[:count], [row[:count] for row in rows])
-        if count < len(self._names):
-            yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
+        widths = self._widths(rows, None if is_wide.get() else options.max_width)
+        yield _drawn(self._names, [row[: len(widths)] for row in rows], widths)
+        if len(widths) < len(self._names):
+            yield cell(f"too narrow for: {', '.join(self._names[len(widths) :])}; -o wide shows all")
 
-    def _fitting(self, rows: Sequence[Sequence["Text"]], width: int) -> int:
-        """How many columns fit; at least one."""
-        left, count = width + GAP, 0
+    def _widths(self, rows: Sequence[Sequence["Text"]], width: int | None) -> list[int]:
+        """Of the columns that fit, at least of one. What is left over goes to the first that wraps."""
+        full = [max([len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(self._names)]
+        if width is None:
+            return full
+        left, widths = width + GAP, list[int]()
         for at, name in enumerate(self._names):
-            longest = max([len(name), *(row[at].cell_len for row in rows)])
-            left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
-            if left < 0:
+            least = full[at] if name not in _FOLDING else min(full[at], max(len(name), *_least(rows, at)))
+            left -= GAP + least
+            if left < 0 and widths:
+                left += GAP + least
                 break
-            count += 1
-        return max(1, count)
+            widths.append(least)
+        for at, least in enumerate(widths):
+            more = min(max(left, 0), full[at] - least)
+            widths[at] += more
+            left -= more
+        return widths
 
 
-def _drawn(columns: Sequence[str], rows: Iterable[Sequence["Text"]]) -> "Table":
+def _least(rows: Sequence[Sequence["Text"]], column: int) -> list[int]:
+    """The columns of the terminal that a wrapped text takes: as many as an id in it."""
+    ids = (found for row in rows for found in _OWN_ID.findall(row[column].plain))
+    return [FOLDED, *map(len, ids)]
+
+
+def _drawn(names: Sequence[str], rows: Iterable[Sequence["Text"]], widths: Sequence[int]) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
+    for name, width in zip(names, widths, strict=False):
+        drawn.add_column(name, overflow="fold", no_wrap=name not in _FOLDING, width=width)
     for row in rows:
         drawn.add_row(*row)
     return drawn
@@ -171,7 +199,3 @@ def sheet(lines: Iterable[tuple[str, object]]) -> "Table":
 
 def format_labels(labels: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in labels.items())
-
-
-def format_moment(at_ms: int | None, now_ms: int) -> str | None:
-    return None if at_ms is None else f"{rfc3339(at_ms)} ({format_when(at_ms, now_ms)})"

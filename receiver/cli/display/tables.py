@@ -1,10 +1,10 @@
-"""Rich tables of what the ledger holds: made from values and the current time, without I/O.
+"""Rich tables and sheets of tasks, made from the answers of the API and the current time, without I/O.
 
 Everything that a provider or caller wrote passes `escape_control` first.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,76 +12,76 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.display.list_tables import percent
-from receiver.cli.display.listing import Listing, cell, format_labels, format_moment, sheet, state_cell, table
-from receiver.reconcile.model.report import ReconcileSummary
-from receiver.runtime.durations import format_duration, format_when
-from receiver.runtime.next_steps import NextSteps, entry_details, format_offset
-from receiver.store.accounts import AccountStatus
-from receiver.tasks.model.queue import QueueDepth, QueuePlace
-from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import TimelineEntry
-from submitter.timestamps import rfc3339
+from receiver.cli.display.listing import Listing, cell, format_labels, sheet, state_cell, table
+from receiver.cli.display.times import age, clock, moment, offset, when
+from receiver.runtime.durations import format_duration
+from submitter.api import QueuePlace, ReconcileSummary, Task, TaskDetail, TimelineEntry
+from submitter.api_queue import QueuedTask, QueueLength
+from submitter.api_tasks import Explanation
 
 _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
 
+ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
-def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Listing:
+
+def queued_table(queued: Sequence[QueuedTask], now_ms: int) -> Listing:
     rows = [
         (
             task.id,
             task.provider,
-            f"{place.position} of {place.depth}",
-            place.priority,
-            format_duration(now_ms - (task.queued_ms or task.created_ms)),
+            f"{task.queue.position} of {task.queue.depth}",
+            task.queue.priority,
+            age(task.waits_since, now_ms),
             task.model,
             format_labels(task.labels),
         )
-        for task, place in placed
+        for task in queued
     ]
     return table("task", "provider", "place", "priority", "waiting", "model", "labels", rows=rows)
 
 
-def queue_lines(depths: Iterable[QueueDepth], accounts: Iterable[AccountStatus], now_ms: int) -> Iterator[Text]:
+def queue_lines(queues: Sequence[QueueLength], now_ms: int) -> Iterator[Text]:
     """How many tasks wait for each account, since when, and until when they are held back."""
-    known = {account.provider: account for account in accounts}
-    for queue in depths:
-        line = f"{queue.provider}: {queue.depth} queued, the oldest for {format_duration(now_ms - queue.oldest_ms)}"
-        account = known.get(queue.provider)
-        held_ms = None if account is None else account.submits_paused_until_ms
-        if account is not None and held_ms is not None and held_ms > now_ms:
-            line += f"; held back, {account.submits_paused_reason}; the next one is sent {format_when(held_ms, now_ms)}"
+    for queue in queues:
+        line = f"{queue.provider}: {queue.depth} queued, the oldest for {age(queue.oldest_at, now_ms)}"
+        if queue.held_until is not None:
+            line += f"; held back, {queue.held_reason}; the next one is sent {when(queue.held_until, now_ms)}"
         yield cell(line)
 
 
-def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> RenderableType:
-    """All of one task, and where it stands in the queue."""
+def task_sheet(task: Task, now_ms: int) -> RenderableType:
+    """All of one task. What only the answer about one task has is left out of any other."""
+    detail = task if isinstance(task, TaskDetail) else None
     lines: list[tuple[str, object]] = [
         ("task", task.id),
         ("provider", task.provider),
         ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
-        *_place_lines(place, now_ms),
+        *_place_lines(None if detail is None else detail.queue, now_ms),
         ("provider's state", task.raw_state),
         ("progress", percent(task.progress)),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
-        ("webhook to", task.notify_url),
-        ("idempotency key", task.idempotency_key),
-        ("created", format_moment(task.created_ms, now_ms)),
-        ("submitted", format_moment(task.submitted_ms, now_ms)),
-        ("final", format_moment(task.final_ms, now_ms)),
-        ("deadline", format_moment(task.deadline_ms, now_ms)),
-        ("overdue since", format_moment(task.overdue_ms, now_ms)),
-        ("next poll", format_moment(task.next_poll_ms, now_ms)),
+        *([] if detail is None else [("webhook to", detail.notify_url), ("idempotency key", detail.idempotency_key)]),
+        ("created", moment(task.created_at, now_ms)),
+        ("submitted", moment(task.submitted_at, now_ms)),
+        ("final", moment(task.final_at, now_ms)),
+        ("deadline", moment(task.deadline_at, now_ms)),
+        *([] if detail is None else _poll_lines(detail, now_ms)),
         ("polls so far", task.polls or None),
         ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
+        *([] if detail is None else request_lines(detail.request or {})),
     ]
-    lines += request_lines(task.request)
     for output in task.outputs:
-        ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
+        ends = f" (until {output.expires_at})" if output.expires_at else ""
         needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
     return sheet(lines)
+
+
+def _poll_lines(task: TaskDetail, now_ms: int) -> Iterator[tuple[str, object]]:
+    yield "overdue since", moment(task.overdue_at, now_ms)
+    yield "next poll", moment(task.next_poll_at, now_ms)
 
 
 def _place_lines(place: QueuePlace | None, now_ms: int) -> Iterator[tuple[str, object]]:
@@ -89,43 +89,74 @@ def _place_lines(place: QueuePlace | None, now_ms: int) -> Iterator[tuple[str, o
         return
     yield "place", f"{place.position} of {place.depth} in the queue"
     yield "priority", place.priority or None
-    yield "waits until", format_moment(place.until_ms, now_ms)
-    if place.held_until_ms is not None:
-        yield "held back", f"{place.held_reason}, until {format_moment(place.held_until_ms, now_ms)}"
+    yield "waits until", moment(place.until_at, now_ms)
+    if place.held_until_at is not None:
+        yield "held back", f"{place.held_reason}, until {moment(place.held_until_at, now_ms)}"
 
 
 def request_lines(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """What the caller asked for, as it is stored; labels and address stand elsewhere."""
-    video: Mapping[str, Any] = request.get("video") or {}
-    for name, value in video.items():
+    video, raw, deadline_s = (request.get(name) for name in ("video", "raw", "deadline_s"))
+    for name, value in video.items() if isinstance(video, dict) else ():
         if name != "model":
             values = value if isinstance(value, list) else [value]
-            yield from ((f"wanted {name.replace('_', ' ')}", each) for each in values)
-    if raw := request.get("raw"):
-        yield "wanted path", raw.get("path")
-        yield "wanted body", json.dumps(raw.get("body"), ensure_ascii=False)
-    yield "wanted within", None if "deadline_s" not in request else format_duration(request["deadline_s"] * 1000)
+            yield from ((name.replace("_", " "), each) for each in values)
+    if isinstance(raw, dict):
+        yield "path", raw.get("path")
+        yield "body", json.dumps(raw.get("body"), ensure_ascii=False)
+    yield "to end within", format_duration(deadline_s * 1000) if isinstance(deadline_s, int) else None
 
 
-def timeline_table(timeline: Sequence[TimelineEntry], created_ms: int) -> Table:
-    """Each entry with its time after the task was created, and its details below."""
+def timeline_table(timeline: Sequence[TimelineEntry], created_at: str, now_ms: int) -> Table:
+    """Each entry with its time after the task was created, the clock, and its details below."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for entry in timeline:
         kind = Text(entry.kind, style=_KIND_STYLES.get(entry.kind, ""))
         text = Text("\n").join(cell(line) for line in (entry.summary, *entry_details(entry)))
-        grid.add_row(cell(format_offset(entry.at_ms - created_ms)), kind, text)
+        grid.add_row(cell(offset(entry.at, created_at)), cell(clock(entry.at, now_ms)), kind, text)
     return grid
 
 
-def next_steps_lines(steps: NextSteps) -> Iterator[Text]:
+def entry_details(entry: TimelineEntry) -> Iterator[str]:
+    """The lines that stand below an entry's summary."""
+    detail = entry.detail
+    error, outputs = detail.get("error"), detail.get("outputs")
+    if entry.kind == "observation" and isinstance(error, dict) and str(error.get("message")) not in entry.summary:
+        yield f"{error.get('code')}: {error.get('message')}"
+    if entry.kind == "observation" and detail.get("reply"):
+        yield f"reply: {_one_line(str(detail['reply']))}"
+    for output in outputs if isinstance(outputs, list) else ():
+        yield f"{output.get('type', 'file')}: {output.get('url')}" if isinstance(output, dict) else str(output)
+    if entry.kind == "attempt" and detail.get("response"):
+        yield f"answer: {str(detail['response'])[:ANSWER_SHOWN]}"
+    if entry.kind == "audit":
+        yield from (f"{name}: {value}" for name, value in detail.items())
+
+
+def _one_line(text: str) -> str:
+    """A reply of many lines in one, its line ends and tabs as escapes."""
+    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+
+
+def explanation_parts(explained: Explanation, now_ms: int) -> Iterator[RenderableType]:
+    """All of a task, its timeline, and its next steps."""
+    task = explained.task
+    yield task_sheet(task, now_ms)
+    yield ""
+    yield timeline_table(explained.timeline, task.created_at, now_ms)
+    yield from next_steps_lines(explained)
+
+
+def next_steps_lines(explained: Explanation) -> Iterator[Text]:
     yield Text("\nWhat happens next", style="bold")
-    yield from (cell(f"  {step}") for step in steps.automatic)
-    if steps.manual:
+    yield from (cell(f"  {step}") for step in explained.next)
+    if explained.cure:
         yield Text("\nWhat you can do", style="bold")
-        yield from (cell(f"  {step}") for step in steps.manual)
+        yield from (cell(f"  {step}") for step in explained.cure)
 
 
 def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
@@ -133,15 +164,15 @@ def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableTyp
         return cell("no unfinished task matches")
     rows = [
         (
-            line.task_id,
-            line.provider,
+            line.task,
             state_cell(line.state),
-            line.plan if line.skipped is None else f"skipped: {line.skipped}",
             line.finding,
             None if line.after in {None, line.state} else state_cell(line.after),
+            line.plan if line.skipped is None else f"skipped: {line.skipped}",
+            line.provider,
         )
         for line in report.tasks
     ]
     would = "would change" if dry_run else "changed"
     text = f"\nasked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
-    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(text))
+    return Group(table("task", "state", "answer", "then", "poll", "provider", rows=rows), cell(text))

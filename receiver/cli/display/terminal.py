@@ -8,7 +8,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from receiver.cli.display.listing import PIPED_WIDTH
+from receiver.cli.display.listing import PIPED_WIDTH, is_wide
+
+WIDE = 4_000  # columns: the terminal wraps a longer line by itself
 
 
 class PlainConsole(Console):
@@ -22,6 +24,8 @@ def console(*, stderr: bool = False) -> Console:
     """Rich uses colours only on a terminal and without NO_COLOR."""
     stream: TextIO | None = sys.stderr if stderr else sys.stdout
     width = None if stream is not None and stream.isatty() else PIPED_WIDTH
+    if is_wide.get() and not stderr:
+        width = WIDE
     return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 

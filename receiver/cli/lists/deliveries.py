@@ -1,58 +1,43 @@
-"""`whenfinal deliveries list` and `show`."""
+"""`whenfinal deliveries list` without options."""
+
+from types import SimpleNamespace
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.console import CommandFailed, emit, note_more, show
-from receiver.cli.display.list_tables import attempts_table, deliveries_table
-from receiver.cli.reading import read_ledger
+from receiver.cli.console import note_rest, show
+from receiver.cli.display.list_tables import deliveries_table
+from receiver.cli.reading import look_at_ledger
 from receiver.cli.repositories import fan_out_on
 from receiver.runtime.clock import now_ms
-from receiver.store.engine import Engine
-from receiver.store.repository import Page
+from receiver.store.sqlite_look import LookEngine, run_now
 from receiver.webhooks.delivery_repository import DeliveryRepository
-from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
+from receiver.webhooks.model.delivery import Delivery
+from submitter.timestamps import rfc3339
 
 
-def list_deliveries(
-    *,
-    state: DeliveryState | None = None,
-    subscription: str | None = None,
-    host: str | None = None,
-    limit: int = ROWS_SHOWN,
-    as_json: bool = False,
-) -> None:
-    async def work(engine: Engine) -> Page[Delivery]:
-        return await DeliveryRepository(engine, fan_out_on(engine)).deliveries(
-            state=state, subscription=subscription, host=host, limit=limit
-        )
-
-    page = read_ledger(work)
-    if as_json:
-        from submitter import api_webhooks
-
-        for delivery in page.items:
-            emit(api_webhooks.Delivery.model_validate(delivery).json_values())
-    else:
-        show(deliveries_table(page.items, now_ms()) if page.items else "no delivery matches")
-    note_more(page)
+def list_newest_deliveries() -> None:
+    """Print what `commands.deliveries` prints without options. Raise Unsuited, before anything is printed."""
+    with look_at_ledger() as look:
+        engine = LookEngine(look)
+        page = run_now(DeliveryRepository(engine, fan_out_on(engine)).deliveries(limit=ROWS_SHOWN))
+        found = [_delivery(each) for each in page.items]
+    show(deliveries_table(found, now_ms()) if found else "no delivery matches")
+    if page.next_cursor is not None:
+        note_rest(len(found))
 
 
-def show_delivery(delivery_id: str, *, as_json: bool = False) -> None:
-    async def work(engine: Engine) -> tuple[Delivery | None, list[Attempt]]:
-        deliveries = DeliveryRepository(engine, fan_out_on(engine))
-        return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id)
-
-    delivery, attempts = read_ledger(work)
-    if delivery is None:
-        raise missing(delivery_id)
-    if as_json:
-        from submitter import api_webhooks
-
-        view = api_webhooks.Delivery.model_validate(delivery)
-        tries = tuple(api_webhooks.Attempt.model_validate(each) for each in attempts)
-        emit(api_webhooks.DeliveryWithAttempts(**dict(view), tries=tries).json_values())
-    else:
-        show(deliveries_table([delivery], now_ms()), "", attempts_table(attempts) if attempts else "no attempt so far")
-
-
-def missing(delivery_id: str) -> CommandFailed:
-    return CommandFailed(f"there is no delivery {delivery_id}; see `whenfinal deliveries list`")
+def _delivery(stored: Delivery) -> SimpleNamespace:
+    """What the table reads, under the names of the API."""
+    return SimpleNamespace(
+        id=stored.id,
+        state=stored.state,
+        last_error=stored.last_error,
+        last_status=stored.last_status,
+        due_at=rfc3339(stored.due_ms),
+        attempts=stored.attempts,
+        event_type=stored.event_type,
+        task=stored.task_id,
+        subscription=stored.subscription,
+        endpoint=stored.endpoint,
+        created_at=rfc3339(stored.created_ms),
+        finished_at=rfc3339(stored.finished_ms),
+    )

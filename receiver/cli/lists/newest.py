@@ -9,6 +9,7 @@ from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.reading import look_at_ledger
 from receiver.runtime.clock import now_ms
 from receiver.store.engine import NEVER_MS, NEWEST, Row
+from submitter.timestamps import rfc3339
 
 
 def list_newest_tasks() -> None:
@@ -24,4 +25,12 @@ def list_newest_tasks() -> None:
 
 
 def _task(row: Row) -> SimpleNamespace:
-    return SimpleNamespace(**{**row, "provider_task_id": row["task_id"], "labels": json.loads(row["labels"])})
+    """What the table reads, under the names of the API."""
+    return SimpleNamespace(
+        **{
+            **row,
+            "provider_task_id": row["task_id"],
+            "labels": json.loads(row["labels"]),
+            "created_at": rfc3339(row["created_ms"]),
+        }
+    )

@@ -60,6 +60,8 @@ class EventSlice:
     next_after: int
     #: Whether the log holds events after `next_after`.
     has_more: bool
+    #: The number of the newest event; 0 before the first.
+    newest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def slice_of(found: Sequence[Event], wanted: EventFilter, *, limit: int, until: 
         found = [event for event in found if matches(wanted, EventFacts.of_event(event))]
     events = tuple(found[:limit])
     next_after = events[-1].seq if len(events) == limit else until
-    return EventSlice(events=events, next_after=next_after, has_more=next_after < last_seq)
+    return EventSlice(events=events, next_after=next_after, has_more=next_after < last_seq, newest=last_seq)
 
 
 def newest_of(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from receiver.config.api_keys import NO_LIMITS, Limits
 from receiver.reconcile.model.decisions import PollAction, PollDecision, PollResult
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.unusable import Unusable
@@ -54,6 +55,8 @@ class ReconcileFilter:
     older_than_s: float | None = None
     #: Our id or the provider's.
     task: str | None = None
+    #: Those of the key of whoever starts it.
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

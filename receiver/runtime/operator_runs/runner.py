@@ -151,10 +151,13 @@ async def _logged(work: Coroutine[None, None, None]) -> None:
 
 
 @asynccontextmanager
-async def operating(services: Services) -> AsyncIterator[OperatorRuns]:
-    """On leaving, the pages in work come to their end, and others may go on with the rest."""
+async def operating(services: Services, *, takes_on: bool = True) -> AsyncIterator[OperatorRuns]:
+    """On leaving, the pages in work come to their end, and others may go on with the rest.
+
+    `takes_on`: runs of processes that have died are gone on with.
+    """
     runs = OperatorRuns(services=services)
-    watching = asyncio.create_task(runs.watch())
+    watching = asyncio.create_task(runs.watch() if takes_on else asyncio.sleep(0))
     try:
         yield runs
     finally:

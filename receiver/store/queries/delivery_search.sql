@@ -32,6 +32,14 @@ SELECT id FROM deliveries
 WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id AND id > :floor AND id < :cursor
 ORDER BY id DESC LIMIT :limit;
 
+-- delivery_ids_pending_of_notify: pending ones at a host of `notify`
+SELECT id FROM deliveries
+WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL AND id > :floor AND id < :cursor
+ORDER BY id DESC LIMIT :limit;
+
+-- delivery_ids_among: of these ids
+SELECT id FROM deliveries WHERE id IN (:ids...) AND id > :floor AND id < :cursor ORDER BY id DESC LIMIT :limit;
+
 -- delivery_ids_of_task: of the events of one task
 SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq
 WHERE e.task = :task AND d.id > :floor AND d.id < :cursor
@@ -56,6 +64,11 @@ WHERE d.id IN (:ids...)
         WHEN d.last_status IS NULL AND d.last_error IS NOT NULL THEN 'none'
         ELSE ''
     END) IN (:answers...))
+  AND (:any_owner = 1 OR d.subscription IS NULL OR d.subscription || '' IN (:owners...))
+  AND (:any_task = 1 OR EXISTS (
+    SELECT 1 FROM tasks t WHERE t.id = d.task AND (:any_provider = 1 OR t.provider || '' IN (:limit_providers...))))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM task_labels l WHERE l.task = d.task AND l.name = :limit_name AND l.value = :limit_value))
   AND d.state || '' IN (:states...)
 ORDER BY d.id DESC LIMIT :limit;
 

@@ -37,6 +37,10 @@ WHERE t.created_ms <= :created_before_ms
   AND (CAST(:name AS TEXT) IS NULL OR EXISTS (
       SELECT 1 FROM task_labels l WHERE l.name = :name AND l.value = :value AND l.task = t.id
   ))
+  AND (:any_provider = 1 OR t.provider || '' IN (:limit_providers...))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+      SELECT 1 FROM task_labels l WHERE l.name = :limit_name AND l.value = :limit_value AND l.task = t.id
+  ))
 ORDER BY t.provider, t.position LIMIT :limit;
 
 -- queued_before: how many tasks of an account are sent before one; two counts, each of one range of the index

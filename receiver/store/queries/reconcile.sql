@@ -29,6 +29,9 @@ WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
   AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
   AND (CAST(:task AS TEXT) IS NULL OR id = :task OR task_id = :task)
   AND created_ms <= :created_before_ms
+  AND (:any_provider = 1 OR provider || '' IN (:limit_providers...))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM task_labels l WHERE l.task = tasks.id AND l.name = :limit_name AND l.value = :limit_value))
 ORDER BY id LIMIT :limit;
 
 -- pull_back_polls: polls that a clock set which was ahead; a submit under way is none

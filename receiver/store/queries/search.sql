@@ -39,6 +39,15 @@ SELECT id FROM (
 WHERE id > :floor AND id < :cursor
 ORDER BY id DESC LIMIT :limit;
 
+-- task_ids_by_provider_task_id: with an id of the provider
+SELECT id FROM tasks WHERE task_id = :text AND id > :floor AND id < :cursor ORDER BY id DESC LIMIT :limit;
+
+-- task_ids_by_request_key: with an idempotency key
+SELECT id FROM tasks WHERE request_key = :text AND id > :floor AND id < :cursor ORDER BY id DESC LIMIT :limit;
+
+-- task_ids_among: of these ids
+SELECT id FROM tasks WHERE id IN (:ids...) AND id > :floor AND id < :cursor ORDER BY id DESC LIMIT :limit;
+
 -- fitting_tasks: those of these ids that fit the other conditions, the newest first, without their requests
 SELECT
     id, provider, task_id, model, state, raw_state, progress, submit_body, labels, notify_url, acknowledged, priority,
@@ -50,6 +59,11 @@ WHERE t.id IN (:ids...)
   AND t.created_ms >= :since_ms AND t.created_ms <= :until_ms
   AND (CAST(:provider AS TEXT) IS NULL OR t.provider = :provider)
   AND (CAST(:model AS TEXT) IS NULL OR t.model = :model)
+  AND (CAST(:provider_task_id AS TEXT) IS NULL OR t.task_id = :provider_task_id)
+  AND (CAST(:request_key AS TEXT) IS NULL OR t.request_key = :request_key)
+  AND (:any_end = 1 OR (t.state IN ('refused', 'succeeded', 'failed', 'canceled', 'expired') AND EXISTS (
+    SELECT 1 FROM observations o
+    WHERE o.task = t.id AND o.verdict = 'applied' AND o.state = t.state AND o.source || '' IN (:sources...))))
   AND (:only_overdue = 0 OR (t.overdue_ms IS NOT NULL AND t.final_ms IS NULL))
   AND (:only_contradicted = 0 OR EXISTS (
     SELECT 1 FROM observations o WHERE o.task = t.id AND o.verdict = 'contradiction'))
@@ -57,5 +71,8 @@ WHERE t.id IN (:ids...)
     SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :name AND l.value = :value))
   AND (CAST(:second_name AS TEXT) IS NULL OR EXISTS (
     SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :second_name AND l.value = :second_value))
+  AND (:any_provider = 1 OR t.provider || '' IN (:limit_providers...))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :limit_name AND l.value = :limit_value))
   AND t.state || '' IN (:states...)
 ORDER BY t.id DESC LIMIT :limit;

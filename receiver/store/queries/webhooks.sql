@@ -276,11 +276,11 @@ SELECT COUNT(*) AS number FROM subscriptions WHERE state <> 'deleted';
 INSERT INTO subscriptions (
     id, url, description, state, filter, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms,
     cloudevents, handshake, rate_per_s, granted_per_s, max_in_flight, created_ms, changed_ms, disabled_ms,
-    disabled_reason, since_seq
+    disabled_reason, key_id, since_seq
 ) VALUES (
     :id, :url, :description, :state, :filter, :secret, :previous_secret, :signing_key, :previous_signing_key,
     :previous_until_ms, :cloudevents, :handshake, :rate_per_s, :granted_per_s, :max_in_flight, :created_ms, :changed_ms,
-    :disabled_ms, :disabled_reason, (SELECT value FROM numbers WHERE name = 'events')
+    :disabled_ms, :disabled_reason, :key_id, (SELECT value FROM numbers WHERE name = 'events')
 );
 
 -- update_subscription: store every column that can change
@@ -304,9 +304,10 @@ SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted' {lock};
 -- subscription_by_id: one subscription
 SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted';
 
--- subscriptions_page: newest first, any state or one
+-- subscriptions_page: newest first, any state or one, of any key or one
 SELECT * FROM subscriptions
 WHERE id < :cursor AND state <> 'deleted' AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+  AND (CAST(:key_id AS TEXT) IS NULL OR key_id = :key_id)
 ORDER BY id DESC LIMIT :limit;
 
 -- subscriptions_shown: these subscriptions, newest first, without deleted ones
@@ -355,16 +356,6 @@ WHERE id = :id AND state = 'dead';
 -- count_dead_of_notify: how many dead letters there are at a host of `notify`
 SELECT COUNT(*) AS number FROM deliveries
 WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id;
-
--- undelivered_page_of_notify: newest first, what a host of `notify` has not received, in both states or one
-SELECT * FROM (
-    SELECT * FROM deliveries
-    WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id AND id < :cursor
-    UNION ALL
-    SELECT * FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL AND id < :cursor
-) u
-WHERE CAST(:state AS TEXT) IS NULL OR u.state = :state
-ORDER BY u.id DESC LIMIT :limit;
 
 -- dead_letters_of_tasks: dead letters among the deliveries of these tasks' events
 SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq

@@ -1,50 +1,35 @@
 """Deliveries: list them, show one with its attempts, redeliver one."""
 
+from receiver.web.api.owners import find_delivery, kept_search
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, invalid, not_found
-from receiver.web.schemas.tasks import DeliveriesQuery, NoBody, NoQuery
-from receiver.webhooks.model.delivery import DeliveryState
-from receiver.webhooks.model.endpoint_status import notify_host
+from receiver.web.problems import Kind, Problem, not_found
+from receiver.web.schemas.searches import DeliveriesQuery
+from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_webhooks import Attempt, DeliveriesPage, Delivery, DeliveryWithAttempts
-from submitter.errors import Violation
 
 
 async def list_deliveries(context: RequestContext[DeliveriesQuery, NoBody]) -> JsonAnswer:
-    query = context.query
-    host = None if query.endpoint is None else _host(query)
-    page = await context.services.store.deliveries.deliveries(
-        state=query.state, subscription=query.subscription, host=host, limit=query.limit, cursor=query.cursor
-    )
-    found = tuple(Delivery.model_validate(delivery) for delivery in page.items)
+    query, store = context.query, context.services.store
+    wanted = await kept_search(context, query.delivery_search())
+    page = await store.delivery_search.page(wanted, cursor=query.cursor, limit=query.limit)
+    found = tuple(Delivery.model_validate(delivery) for delivery in page.deliveries)
     return JsonAnswer(body=DeliveriesPage(deliveries=found, next_cursor=page.next_cursor))
 
 
-def _host(query: DeliveriesQuery) -> str:
-    """Raise a problem for a text that is no host, and beside conditions that a host's deliveries can not meet."""
-    if query.subscription is not None or query.state is DeliveryState.DELIVERED:
-        rule, accepted = "does not go with these conditions", "`state` pending or dead, and no `subscription`"
-        raise invalid(Kind.MALFORMED, Violation(field="endpoint", rule=rule, accepted=accepted))
-    try:
-        return notify_host(query.endpoint or "")
-    except ValueError:
-        rule, accepted = "is not the address of a host", "such as https://hooks.example.com"
-        raise invalid(Kind.MALFORMED, Violation(field="endpoint", rule=rule, accepted=accepted)) from None
-
-
 async def show_delivery(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    deliveries, delivery_id = context.services.store.deliveries, context.path_param("id")
-    delivery = await deliveries.delivery(delivery_id)
+    delivery = await find_delivery(context)
     if delivery is None:
         raise not_found("delivery")
-    tries = tuple(Attempt.model_validate(attempt) for attempt in await deliveries.attempts(delivery_id))
+    attempts = await context.services.store.deliveries.attempts(delivery.id)
+    tries = tuple(map(Attempt.model_validate, attempts))
     return JsonAnswer(body=DeliveryWithAttempts(**dict(Delivery.model_validate(delivery)), tries=tries))
 
 
 async def redeliver(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    services = context.services
-    delivery = await services.store.outbox.redeliver(
-        context.path_param("id"), actor=context.actor, now_ms=services.clock()
-    )
+    services, found = context.services, await find_delivery(context)
+    if found is None:
+        raise not_found("delivery")
+    delivery = await services.store.outbox.redeliver(found.id, actor=context.actor, now_ms=services.clock())
     if delivery is None:
         raise not_found("delivery")
     owner = delivery.subscription

@@ -5,7 +5,9 @@ import re
 from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
+from receiver.web.api.known_providers import is_known, not_known
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import both, kept_filter
 from receiver.web.problems import Kind, Problem, invalid, streams_full
 from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
 from receiver.web.streaming import EventStream
@@ -17,12 +19,13 @@ _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswer:
-    wanted = _filter_of(context)
+    wanted = await _filter_of(context)
     found = await context.services.store.events.slice(context.query.after, wanted, limit=context.query.limit)
     match found:
         case EventSlice():
             events = [event_view(event) for event in found.events]
-            return JsonAnswer(body={"events": events, "next_after": found.next_after, "has_more": found.has_more})
+            page = {"events": events, "next_after": found.next_after, "has_more": found.has_more}
+            return JsonAnswer(body={**page, "newest": found.newest})
         case ExpiredCursor():
             detail = f"Events after {context.query.after} are no longer stored. Read on from oldest_after."
             raise Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after})
@@ -32,13 +35,13 @@ async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswe
 
 
 async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventStream:
-    """Answer with a stream: after the cursor, or from now on without one.
+    """Answer with a stream: after the cursor, or from now on without one. It ends when the caller's key is revoked.
 
     A cursor that is older than the stored events, or beyond them, gets a `reset` in the stream, because an EventSource
     cannot read a problem.
     """
     services = context.services
-    wanted = _filter_of(context)
+    wanted = await _filter_of(context)
     cursor = _cursor_of(context)
     last_seq = await services.store.events.last_seq()
     is_beyond = cursor is not None and cursor > last_seq
@@ -53,28 +56,37 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
         reset_from=cursor if is_beyond else None,
         keepalive_s=services.settings.streams.keepalive_s,
     )
-    return EventStream(feed=services.feed, follower=follower)
+    key = context.caller.key
+    return EventStream(
+        feed=services.feed, follower=follower, may_go_on=lambda: key is None or services.keyring.is_working(key)
+    )
 
 
-def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
-    """Return the filter. Raise a 400 problem for unknown providers and for two values of one label."""
-    query, known = context.query, context.services.providers
+async def _filter_of(
+    context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody],
+) -> EventFilter:
+    """Return the filter, kept to the limits of the key.
+
+    Raise a 400 problem for unknown providers and for two values of one label.
+    """
+    query = context.query
     unknown = [
-        Violation(field=f"provider.{place}", rule="is not a provider of this receiver", accepted=", ".join(known))
+        not_known(context, f"provider.{place}")
         for place, name in enumerate(query.provider)
-        if name not in known
+        if not await is_known(context, name)
     ]
     pairs = [(name, value) for name, _, value in (label.partition("=") for label in query.label)]
     if len({name for name, _ in pairs}) < len(pairs):
         unknown.append(Violation(field="label", rule="names a label twice", accepted="one value for each name"))
     if unknown:
         raise invalid(Kind.MALFORMED, *unknown)
-    return EventFilter(
+    wanted = EventFilter(
         types=frozenset(query.type),
         providers=frozenset(query.provider),
         models=frozenset(query.model),
         labels=dict(pairs),
     )
+    return both(kept_filter(wanted, context.caller.limits), context.caller.conditions)
 
 
 def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> int | None:

@@ -1,9 +1,14 @@
 """Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from receiver.config.api_keys import Limits
 from receiver.reconcile.model import provider
 from receiver.reconcile.model.duration_report import LearnedProvider, WaitingPolls
 from receiver.reconcile.waiting import waiting_polls
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import check_account, visible_providers
 from receiver.web.problems import not_found
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_operations import (
@@ -13,25 +18,49 @@ from submitter.api_operations import (
     ProviderWithDurations,
     ResumedProvider,
 )
+from submitter.providers.contract import ConfiguredProvider
 
 
 async def list_providers(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     services = context.services
     found = await services.store.providers.statuses(
-        services.providers, speed=services.settings.providers.speed, now_ms=services.clock()
+        visible_providers(services.providers, context.caller.limits),
+        speed=services.settings.providers.speed,
+        now_ms=services.clock(),
     )
-    return JsonAnswer(body=ProviderStatuses(providers=tuple(map(ProviderStatus.model_validate, found))))
+    limits = context.caller.limits
+    shown = tuple(_kept(ProviderStatus.model_validate(each), limits) for each in found)
+    return JsonAnswer(body=ProviderStatuses(providers=shown))
+
+
+#: What is counted over all tasks of an account.
+_COUNTED: Mapping[str, None] = dict.fromkeys(("unfinished", "queued", "in_flight"))
+
+_COUNTED_POLLS: Mapping[str, None] = dict.fromkeys((*_COUNTED, "polls_waiting", "polls_waiting_since"))
+
+
+def _kept(status: ProviderStatus, limits: Limits) -> ProviderStatus:
+    """Without what a key that is limited to a label would learn of the tasks of others."""
+    return status if limits.label is None else status.model_copy(update=_COUNTED)
+
+
+def _visible(context: RequestContext[Any, Any], name: str) -> ConfiguredProvider:
+    """Raise a 404 problem for one that is not configured, and for one outside of the limits of the key."""
+    configured = visible_providers(context.services.providers, context.caller.limits).get(name)
+    if configured is None:
+        raise not_found("provider")
+    return configured
 
 
 async def show_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     services, name = context.services, context.path_param("name")
-    configured, speed = services.providers.get(name), services.settings.providers.speed
-    if configured is None:
-        raise not_found("provider")
+    configured, speed = _visible(context, name), services.settings.providers.speed
     (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
     await services.durations.refresh()
     waiting = await waiting_polls(services.store.polls, services.durations, status, services.clock())
-    return JsonAnswer(body=with_durations(status, services.durations.report(name), waiting))
+    shown = with_durations(status, services.durations.report(name), waiting)
+    is_of_all = context.caller.limits.label is None
+    return JsonAnswer(body=shown if is_of_all else shown.model_copy(update=_COUNTED_POLLS))
 
 
 def with_durations(
@@ -51,11 +80,11 @@ def with_durations(
 
 async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     services, name = context.services, context.path_param("name")
-    configured, speed = services.providers.get(name), services.settings.providers.speed
-    if configured is None:
-        raise not_found("provider")
+    configured, speed = _visible(context, name), services.settings.providers.speed
+    check_account(context.caller.limits)
     store = services.store.providers
     resumed = await store.resume(configured, speed=speed, actor=context.actor, now_ms=services.clock())
+    services.commit_notifier.notify_queue()
     (status,) = await store.statuses({name: configured}, speed=speed, now_ms=services.clock())
     view = ProviderStatus.model_validate(status)
     return JsonAnswer(body=ResumedProvider(**dict(view), ended=resumed.ended, made_due=resumed.made_due))

@@ -1,13 +1,16 @@
 """Settling a task: what its lost submit came to, or how it ended where the provider reports no end that is known."""
 
+from typing import Any
+
 from receiver.tasks.model.settle import OperatorId, read_end
 from receiver.tasks.model.task import SettleRefused, Task
-from receiver.tasks.operator import NotIdentified
+from receiver.tasks.operator import Identified, NotIdentified
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import check_ids
 from receiver.web.problems import Kind, Problem, invalid, with_retry_after
-from receiver.web.schemas.tasks import SETTLE_WAYS, NoQuery, SettleRequest
-from submitter import api
+from receiver.web.schemas.tasks import SETTLE_WAYS, IdentifyRequest, NoQuery, SettleRequest
+from submitter import api, api_tasks
 from submitter.errors import Violation
 from submitter.model import Denied, ProviderTaskId, Throttled, Unavailable
 from submitter.providers.json_reader import usable_id
@@ -26,10 +29,25 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
         violation = Violation(field="force", rule="goes with `task_id`", accepted="`force` and `task_id`, or neither")
         raise invalid(Kind.INVALID, violation)
     task = await find_task(context)
+    if wanted.task_id is not None:
+        check_ids(context.caller.limits)
     settled = await _settle(context, task)
     if isinstance(settled, SettleRefused):
         raise _conflict(task, settled.reason)
     return JsonAnswer(body=api.Task.model_validate(settled))
+
+
+async def identify(context: RequestContext[NoQuery, IdentifyRequest]) -> JsonAnswer:
+    """What the provider answers about an id, before a submit is settled with it."""
+    task = await find_task(context)
+    check_ids(context.caller.limits)
+    seen = await _identified(context, task, _usable(context.body.task_id))
+    shown = api.Task.model_validate(task)
+    return JsonAnswer(
+        body=api_tasks.Identification(
+            task=shown, asked_for=context.body.task_id, says=str(seen), state=seen.state, doubts=seen.doubts
+        )
+    )
 
 
 async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -> Task | SettleRefused:
@@ -38,17 +56,33 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
         return await services.operator.refuse(task.id, actor=context.actor)
     if wanted.task_id is None:
         return await _end(context, task)
-    provider_task_id = usable_id(wanted.task_id)
-    if provider_task_id is None:
-        rule, accepted = "cannot be the id of a task", "printable text as the provider shows it"
-        raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
+    provider_task_id = _usable(wanted.task_id)
     found = "" if wanted.force else await _ask(context, task, provider_task_id)
     named = OperatorId(provider_task_id=provider_task_id, instead_of=task.provider_task_id, found=found)
     return await services.store.submissions.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
 
 
+def _usable(given: str) -> ProviderTaskId:
+    """Raise a 422 problem for what is no id."""
+    provider_task_id = usable_id(given)
+    if provider_task_id is None:
+        rule, accepted = "cannot be the id of a task", "printable text as the provider shows it"
+        raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
+    return provider_task_id
+
+
 async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, provider_task_id: ProviderTaskId) -> str:
-    """What the provider answers about the id. Raise a problem for an unknown id, and for another task."""
+    """What the provider answers about the id. Raise a problem for an unknown id, and for one that may be of another."""
+    seen = await _identified(context, task, provider_task_id)
+    if seen.doubts:
+        raise _conflict(task, f"{seen}: {'; '.join(seen.doubts)}; {_FORCE}.")
+    return str(seen)
+
+
+async def _identified(
+    context: RequestContext[NoQuery, Any], task: Task, provider_task_id: ProviderTaskId
+) -> Identified:
+    """What the provider answers about the id. Raise a problem where it must not be used, or nothing is known."""
     configured = context.services.providers.get(task.provider)
     if configured is None:
         raise _conflict(task, f"{task.provider} is not among the configured providers; {_FORCE}.")
@@ -57,9 +91,7 @@ async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, prov
         raise _conflict(task, seen.reason)
     if isinstance(seen, NotIdentified):
         raise _no_answer(task, seen)
-    if seen.doubts:
-        raise _conflict(task, f"{seen}: {'; '.join(seen.doubts)}; {_FORCE}.")
-    return str(seen)
+    return seen
 
 
 async def _end(context: RequestContext[NoQuery, SettleRequest], task: Task) -> Task | SettleRefused:

@@ -23,7 +23,7 @@ from receiver.web.dashboard.model.addresses import ROOT, is_from_elsewhere
 from receiver.web.dashboard.model.list_filter import Pairs
 from receiver.web.dashboard.navigation import shown_navigation
 from receiver.web.dashboard.rendering import render
-from receiver.web.dashboard.session import Session, read_session, session_cookie
+from receiver.web.dashboard.session import Session, is_ours, read_session, session_cookie
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, Problem
 from submitter.timestamps import rfc3339
@@ -123,11 +123,11 @@ class PageRoute:
         trace.route = self.path
         cookie = session_cookie(request)
         if is_from_elsewhere(
-            self.method, request.headers, public_url=services.settings.public_url, has_cookie=cookie is not None
+            self.method, request.headers, own_url=services.settings.dashboard_url, has_cookie=cookie is not None
         ):
             raise Problem(Kind.FORBIDDEN, "The form was sent from another site. Nothing was done.")
         now_ms = services.clock()
-        session = session_of(services, cookie, now_ms)
+        session = await find_session(services, cookie, now_ms)
         trace.key = None if session is None else session.key_name
         if self.scope is not None and session is None:
             return signed_out(request)
@@ -148,10 +148,22 @@ class PageRoute:
         return to_response(view, answer) if isinstance(answer, Page) else answer
 
 
+async def find_session(services: Services, cookie: str | None, now_ms: int) -> Session | None:
+    """The session of a cookie. A key that this process does not know may be new, so it is looked up."""
+    session = session_of(services, cookie, now_ms)
+    if session is None and cookie is not None and is_ours(services.secret_keys, cookie, now_s=now_ms // 1000):
+        await services.keyring.refresh()
+        session = session_of(services, cookie, now_ms)
+    if session is not None:
+        services.keyring.use(session.key_id)
+    return session
+
+
 def session_of(services: Services, cookie: str | None, now_ms: int) -> Session | None:
+    """As far as this process knows its key."""
     if cookie is None:
         return None
-    return read_session(services.secret_keys, cookie, services.api_keys, now_s=now_ms // 1000)
+    return read_session(services.secret_keys, cookie, services.keyring.keys, now_s=now_ms // 1000)
 
 
 def read_pairs(text: bytes) -> Pairs:

@@ -8,8 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from receiver.runtime.durations import format_duration
-from receiver.runtime.next_steps import format_offset
+from receiver.runtime.durations import format_duration, format_offset
 from receiver.web.dashboard.model import sparkline, states, text, times
 from receiver.web.dashboard.model.addresses import ROOT
 

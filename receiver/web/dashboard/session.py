@@ -1,14 +1,15 @@
 """Who looks at the dashboard: a signed cookie with the name of an API key, its scopes and a nonce, never the key.
 
-A session ends after 12 hours, with a sign-out, and when its key is taken out of the settings or replaced under the
-same name. The process keeps nothing about it.
+A session ends after 12 hours, with a sign-out, and when its key is revoked, taken out of the settings or replaced under
+the same name. The process keeps nothing about it.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.requests import Request
@@ -34,8 +35,9 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
 class Session:
     """Someone who has signed in."""
 
-    #: The name of the API key.
+    #: The name of the API key, and its id where the ledger has it.
     key_name: str
+    key_id: str | None = None
     #: Those that the key had at the sign-in and has still.
     scopes: frozenset[Scope]
     #: Of this sign-in and no other.
@@ -63,21 +65,30 @@ def sign_session(secret_keys: Sequence[str], key: ApiKeyDigest, *, nonce: str, n
 
 def read_session(secret_keys: Sequence[str], text: str, keys: Iterable[ApiKeyDigest], *, now_s: int) -> Session | None:
     """The session of a cookie; None for a forged or old one, and for one whose key is gone."""
+    said = _read(secret_keys, text, now_s)
+    if said is None:
+        return None
+    for key in keys:
+        if key.name == said["key"] and hmac.compare_digest(_mark(key, said["nonce"]), said["mark"]):
+            scopes = key.scopes & {Scope(each) for each in said["scopes"]}
+            return Session(key_name=key.name, key_id=key.id, scopes=scopes, nonce=said["nonce"])
+    return None
+
+
+def is_ours(secret_keys: Sequence[str], text: str, *, now_s: int) -> bool:
+    """Whether we signed a cookie and it is young, whatever has become of its key."""
+    return _read(secret_keys, text, now_s) is not None
+
+
+def _read(secret_keys: Sequence[str], text: str, now_s: int) -> Mapping[str, Any] | None:
     if len(text) > COOKIE_CAP or not text.isascii():
         return None
     try:
-        said = _serializer(secret_keys).loads(text)
+        said: Mapping[str, Any] = _serializer(secret_keys).loads(text)
     except BadData:
         return None
-    if not -AHEAD_S <= now_s - said["at"] <= SESSION_S:
-        return None
-    key = next((each for each in keys if each.name == said["key"]), None)
-    if key is None or not _NONCE.fullmatch(said["nonce"]):
-        return None
-    if not hmac.compare_digest(_mark(key, said["nonce"]), said["mark"]):
-        return None
-    scopes = key.scopes & {Scope(each) for each in said["scopes"]}
-    return Session(key_name=key.name, scopes=scopes, nonce=said["nonce"])
+    is_young = -AHEAD_S <= now_s - said["at"] <= SESSION_S
+    return said if is_young and _NONCE.fullmatch(said["nonce"]) else None
 
 
 def _mark(key: ApiKeyDigest, nonce: str) -> str:

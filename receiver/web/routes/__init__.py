@@ -4,7 +4,10 @@ from receiver.web.endpoint import Endpoint
 from receiver.web.routes.callbacks import CALLBACK_ROUTES
 from receiver.web.routes.deliveries import DELIVERY_ROUTES
 from receiver.web.routes.events import EVENT_ROUTES
+from receiver.web.routes.keys import KEY_ROUTES
 from receiver.web.routes.operations import OPERATION_ROUTES
+from receiver.web.routes.queue import QUEUE_ROUTES
+from receiver.web.routes.runs import RUN_ROUTES
 from receiver.web.routes.service import SERVICE_ROUTES
 from receiver.web.routes.subscriptions import SUBSCRIPTION_ROUTES
 from receiver.web.routes.tasks import TASK_ROUTES
@@ -15,17 +18,22 @@ TAGS = {
     "events": "Read events by cursor, in pages or as a stream.",
     "subscriptions": "Send events to addresses as signed webhooks.",
     "deliveries": "See each webhook and its attempts, and send it again.",
-    "operations": "Poll providers now, end the doubt about a submit, and end pauses.",
+    "operations": "Poll providers now, cancel tasks, end the doubt about a submit, end pauses, and see what is open.",
+    "runs": "Do the same to all tasks or deliveries that a filter finds.",
+    "keys": "Say who may do what.",
     "callbacks": "What providers post to us.",
     "service": "Probes and this description.",
 }
 
 ROUTES: tuple[Endpoint, ...] = (
     *TASK_ROUTES,
+    *QUEUE_ROUTES,
     *EVENT_ROUTES,
     *SUBSCRIPTION_ROUTES,
     *DELIVERY_ROUTES,
     *OPERATION_ROUTES,
+    *RUN_ROUTES,
+    *KEY_ROUTES,
     *CALLBACK_ROUTES,
     *SERVICE_ROUTES,
 )

@@ -2,7 +2,7 @@
 
 from receiver.web import callbacks
 from receiver.web.endpoint import Endpoint
-from submitter import api
+from submitter import api_service
 
 CALLBACK = Endpoint(
     method="POST",
@@ -14,7 +14,7 @@ CALLBACK = Endpoint(
     description="The address that the provider was given with the submit. It answers 2xx only after the "
     "observation is committed: 204 when the task changed, 200 when it did not.",
     body_types=callbacks.CALLBACK_TYPES,
-    answers={200: api.CallbackVerdict, 204: None},
+    answers={200: api_service.CallbackVerdict, 204: None},
     problems=(401, 404, 409, 413, 503),
 )
 
@@ -28,7 +28,7 @@ SIGNED_CALLBACK = Endpoint(
     description="For providers that sign: without a token, the callback must carry a valid signature of the "
     "provider. Answers are those of `receiveCallback`.",
     body_types=callbacks.CALLBACK_TYPES,
-    answers={200: api.CallbackVerdict, 204: None},
+    answers={200: api_service.CallbackVerdict, 204: None},
     problems=(401, 404, 409, 413, 503),
 )
 

@@ -13,8 +13,10 @@ DELIVERY_ROUTES: tuple[Endpoint, ...] = (
         name="listDeliveries",
         tag="deliveries",
         summary="List deliveries",
-        description="The newest first. The state `dead` shows the dead letters.",
+        description="The newest first. The state `dead` shows the dead letters. All conditions must hold. A page may "
+        "hold fewer than `limit` and not be the last.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_webhooks.DeliveriesPage},
     ),
     Endpoint(
@@ -26,6 +28,7 @@ DELIVERY_ROUTES: tuple[Endpoint, ...] = (
         summary="Get a delivery",
         description="With each of its attempts.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_webhooks.DeliveryWithAttempts},
     ),
     Endpoint(
@@ -37,6 +40,7 @@ DELIVERY_ROUTES: tuple[Endpoint, ...] = (
         summary="Redeliver an event",
         description="Send this event again now, with all its retries.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={202: api_webhooks.Delivery},
         problems=(409,),
     ),

@@ -1,9 +1,9 @@
-"""What operators do: reconcile and settle tasks, list, show and resume providers."""
+"""What operators do with one task, and with providers: reconcile, settle, cancel, look, resume."""
 
 from receiver.config.api_keys import Scope
-from receiver.web.api import providers, reconcile, settle
+from receiver.web.api import operating, providers, reconcile, service, settle
 from receiver.web.endpoint import Endpoint
-from submitter import api, api_operations
+from submitter import api, api_operations, api_service, api_tasks
 
 OPERATION_ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -16,6 +16,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="Poll the provider about this task. With `dry_run` nothing changes.",
         optional_body=True,
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.ReconcileSummary},
     ),
     Endpoint(
@@ -27,6 +28,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         summary="Reconcile tasks now",
         description="Poll the providers about the unfinished tasks that match. With `dry_run` nothing changes.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.ReconcileSummary},
     ),
     Endpoint(
@@ -40,7 +42,50 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
         "whose end the provider reports in words that are not known here; that is final.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.Task},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/identify",
+        handle=settle.identify,
+        name="identifyTask",
+        tag="operations",
+        summary="Check an id at the provider",
+        description="Ask the provider about an id before a submit is settled with it, and compare its answer with "
+        "the task. Nothing is changed.",
+        scope=Scope.OPERATE,
+        keeps_limits=True,
+        answers={200: api_tasks.Identification},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/cancel",
+        handle=operating.cancel,
+        name="cancelTask",
+        tag="operations",
+        summary="Cancel a task",
+        description="Take a queued task out of the queue, or ask the provider to cancel it, where it documents a way. "
+        "The provider decides, and may have billed it; the next poll shows the end.",
+        scope=Scope.OPERATE,
+        keeps_limits=True,
+        answers={200: api_tasks.CanceledTask},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/look",
+        handle=operating.look,
+        name="lookForTask",
+        tag="operations",
+        summary="Look for a lost submit",
+        description="Read the provider's list for tasks that this uncertain submit may have created. Nothing is "
+        "changed; settle the task with the id that is right. Each page costs a request of the rate budget.",
+        scope=Scope.OPERATE,
+        keeps_limits=True,
+        answers={200: api_tasks.Look},
         problems=(409,),
     ),
     Endpoint(
@@ -53,6 +98,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="Each configured provider with its rate budget, the pause of its polls, the hold of its submits, "
         "their alarms, its queue, and its tasks in flight with their limits.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_operations.ProviderStatuses},
     ),
     Endpoint(
@@ -65,6 +111,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="As in the list, and what was learned of it: how long its tasks take, by model, and how many of "
         "its callbacks do not come. Polls are timed by that.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_operations.ProviderWithDurations},
     ),
     Endpoint(
@@ -78,6 +125,69 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "had been put off are polled now, and queued tasks are sent as there is room. Without a pause, a hold and an "
         "alarm nothing changes.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_operations.ResumedProvider},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/providers/{name}/models",
+        handle=service.list_models_of_provider,
+        name="listModelsOfProvider",
+        tag="operations",
+        summary="List the models of a provider",
+        description="As in `listModels`.",
+        scope=Scope.READ,
+        keeps_limits=True,
+        answers={200: api_service.ModelsAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/models",
+        handle=service.list_models,
+        name="listModels",
+        tag="operations",
+        summary="List the models",
+        description="The models that `video` takes at the configured providers, each with its limits. A submit is "
+        "checked against them before it is sent.",
+        scope=Scope.READ,
+        keeps_limits=True,
+        answers={200: api_service.ModelsAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/counts",
+        handle=service.show_counts,
+        name="getCounts",
+        tag="operations",
+        summary="Count what is open",
+        description="Unfinished tasks by provider and state, what is in trouble and since when, and deliveries that "
+        "are not finished. It may be two seconds old. Ended tasks are not counted; `getMetrics` counts ends.",
+        scope=Scope.READ,
+        answers={200: api_service.Counts},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/checks",
+        handle=service.show_checks,
+        name="getChecks",
+        tag="operations",
+        summary="Check the service",
+        description="What `whenfinal doctor` checks, by this process: settings, ledger, disk, clock, tasks in trouble, "
+        "queue, webhooks, pauses, backup and keys, each with its level, and with its cure where something is wrong. "
+        "With `network` each provider is sent one request, and so is our public URL.",
+        scope=Scope.OPERATE,
+        answers={200: api_service.ChecksAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/audit",
+        handle=service.list_audit,
+        name="listAudit",
+        tag="operations",
+        summary="List who did what",
+        description="Acts of operators and of the service itself, the newest first. All conditions must hold. A page "
+        "may hold fewer than `limit` and not be the last.",
+        scope=Scope.OPERATE,
+        answers={200: api_service.AuditPage},
     ),
 )

@@ -3,6 +3,7 @@
 from receiver.config.api_keys import Scope
 from receiver.web import health, metrics
 from receiver.web.endpoint import Endpoint
+from receiver.web.reference import page
 from submitter import api_operations
 
 SERVICE_ROUTES: tuple[Endpoint, ...] = (
@@ -53,5 +54,17 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         summary="This description",
         description="The description of the API in OpenAPI 3.1.",
         answers={200: None},
+    ),
+    Endpoint(
+        method="GET",
+        path=page.PATH,
+        handle=page.show_reference,
+        name="getReference",
+        tag="service",
+        summary="The API reference",
+        description="This description as a page for people, with an example of every operation. It fetches nothing "
+        "from elsewhere and needs no script.",
+        answers={200: None},
+        media_type="text/html",
     ),
 )

@@ -15,6 +15,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="Create a subscription",
         description="Send events to an address. The secret of the signatures is in this answer and in no later one.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={201: api_webhooks.SubscriptionWithSecret},
     ),
     Endpoint(
@@ -26,6 +27,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="List subscriptions",
         description="The newest first, with the health of their endpoints.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_webhooks.SubscriptionsPage},
     ),
     Endpoint(
@@ -37,6 +39,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="Get a subscription",
         description="With the number of its deliveries that are pending and that are dead.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_webhooks.SubscriptionWithBacklog},
     ),
     Endpoint(
@@ -49,6 +52,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         description="Only what is given changes. `enabled: true` resets the health of its endpoint and sends what "
         "was held back.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_webhooks.Subscription},
     ),
     Endpoint(
@@ -60,6 +64,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="Delete a subscription",
         description="Its pending deliveries become dead letters; its history stays readable.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={204: None},
     ),
     Endpoint(
@@ -72,6 +77,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         description="The new secret is in this answer only. The old one signs as well until the overlap is over.",
         optional_body=True,
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_webhooks.SubscriptionWithSecret},
     ),
     Endpoint(
@@ -83,6 +89,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="Send a test webhook",
         description="Send one signed `webhook.test` now, without retries, and return what the endpoint answered.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_webhooks.ProbeResult},
     ),
     Endpoint(
@@ -94,6 +101,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         summary="Replay events to a subscription",
         description="Send a range of events again; each under its `webhook-id`. With `dry_run` they are only counted.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={202: api_webhooks.ReplayResult},
         problems=(409,),
     ),
@@ -107,6 +115,7 @@ SUBSCRIPTION_ROUTES: tuple[Endpoint, ...] = (
         description="Enable it if it is disabled, close its breaker, and send the deliveries that wait. Without "
         "trouble nothing changes.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_webhooks.ResumedSubscription},
         problems=(422,),
     ),

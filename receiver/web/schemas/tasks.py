@@ -8,10 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
 from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
-from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint import LABELS_CAP
-from submitter.model import TaskState
-from submitter.request import CheckedRequest, RawRequest, VideoRequest, at_most
+from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
 
@@ -30,13 +28,6 @@ class RequestBody(CheckedRequest):
 
 class NoBody(RequestBody):
     """The request has none."""
-
-
-class NotifyRequest(RequestBody):
-    """Where the webhooks of the task's own events go. Without a secret one is made and shown once, in the answer."""
-
-    url: str
-    secret: str | None = None
 
 
 class SubmitRequest(RequestBody):
@@ -65,7 +56,7 @@ class SubmitRequest(RequestBody):
 
     def task_request(self, idempotency_key: str | None, *, key_scope: str) -> TaskRequest:
         """Return what the submission takes; the key comes in a header, and belongs to the caller in `key_scope`."""
-        values = dict(self)
+        values = {name: getattr(self, name) for name in SubmitRequest.model_fields}
         notify: NotifyRequest | None = values.pop("notify")
         return TaskRequest(
             **values,
@@ -114,6 +105,10 @@ class SettleRequest(RequestBody):
         return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
 
 
+class IdentifyRequest(RequestBody):
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
 # Queries. Their values arrive as text.
 
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -146,7 +141,7 @@ Label = Annotated[str, StringConstraints(pattern=r"^[^=]{1,64}=[\s\S]{0,256}$")]
 class Query(BaseModel):
     """Base of the query parameters: no unknown name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class NoQuery(Query):
@@ -156,7 +151,7 @@ class NoQuery(Query):
 class AnyQuery(BaseModel):
     """Whatever it says, the answer is the same."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class TaskQuery(Query):
@@ -164,21 +159,6 @@ class TaskQuery(Query):
 
     wait: Annotated[Annotated[int, Field(ge=0), DIGITS] | None, EMPTY_IS_NONE] = Field(
         default=None, description="seconds to wait for the end of the task; without a number 45", examples=[30]
-    )
-
-
-class TasksQuery(Query):
-    state: TaskState | None = Field(default=None, description="only tasks in this state", examples=["running"])
-    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=["hiapi"])
-    label: Label | None = Field(
-        default=None, description="only tasks with this label, as name=value", examples=["film=1"]
-    )
-    older_than_s: Annotated[int, Field(ge=0, le=LONGEST_AGE_S), DIGITS] | None = Field(
-        default=None, description="only tasks created at least so many seconds ago", examples=[600]
-    )
-    limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = Field(
-        default=None, description=NEXT_CURSOR, examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]
     )
 
 
@@ -206,6 +186,11 @@ class StreamQuery(EventConditions):
     lastEventId: Annotated[Seq | None, EMPTY_IS_NONE] = Field(  # noqa: N815 - as polyfills of EventSource name it
         default=None, description="the header `Last-Event-ID` as a parameter; wins over `after`", examples=[17]
     )
+    token: Annotated[str, StringConstraints(min_length=1)] | None = Field(
+        default=None,
+        description="a token of `POST /v1/stream-tokens`, in place of a key; its conditions count beside these",
+        examples=["eyJrZXkiOiJvcHMi…"],
+    )
 
 
 class EventsQuery(EventConditions):
@@ -214,20 +199,4 @@ class EventsQuery(EventConditions):
     )
     limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = Field(
         default=100, description="events at most; a page may hold fewer and not be the last", examples=[100]
-    )
-
-
-class DeliveriesQuery(Query):
-    state: DeliveryState | None = Field(default=None, description="only deliveries in this state", examples=["dead"])
-    subscription: SubscriptionId | None = Field(
-        default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
-    )
-    endpoint: Annotated[str, StringConstraints(max_length=2_048)] | None = Field(
-        default=None,
-        description="only what this host of `notify` has not received: pending deliveries and dead letters",
-        examples=["https://hooks.example.com"],
-    )
-    limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(
-        default=None, description=NEXT_CURSOR, examples=["dlv_01m7yrqm47904bn5a9g1vxy29m"]
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from receiver.config.api_keys import NO_LIMITS, Limits, limits_of
 from receiver.store.engine import NEVER_MS
 from receiver.store.ids import id_floor
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
@@ -42,8 +43,14 @@ class DeliverySearch:
     #: One of these.
     answers: frozenset[Answer] = frozenset()
     task: TaskId | None = None
+    #: One of these.
+    ids: tuple[str, ...] = ()
     since_ms: int | None = None
     until_ms: int | None = None
+    #: Those of the key of whoever looks.
+    limits: Limits = NO_LIMITS
+    #: With limits: the subscriptions that the key created, beside which only the tasks' own `notify` counts.
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +69,42 @@ class DeliveryDriver:
     """A statement that gives ids from an index, and its parameters beside cursor, floor and limit."""
 
     statement: str
-    params: Mapping[str, str]
+    params: Mapping[str, Any]
+
+
+#: By state, where an index has those of one host of `notify`.
+_OPEN_OF_HOST: Mapping[DeliveryState, str] = {
+    DeliveryState.DEAD: "delivery_ids_dead_of_notify",
+    DeliveryState.PENDING: "delivery_ids_pending_of_notify",
+}
 
 
 def delivery_drivers_of(wanted: DeliverySearch) -> Iterator[DeliveryDriver]:
     """The statements whose ids together are all that can fit, by the condition that fits fewest."""
     states = frozenset({DeliveryState.PENDING}) if wanted.is_failing else wanted.states
-    if wanted.task is not None:
+    if wanted.ids:
+        yield DeliveryDriver(statement="delivery_ids_among", params={"ids": sorted(wanted.ids)})
+    elif wanted.task is not None:
         yield DeliveryDriver(statement="delivery_ids_of_task", params={"task": wanted.task})
     elif wanted.subscription is not None:
-        of = {"subscription": wanted.subscription}
-        statement = "delivery_ids_of_subscription"
-        if wanted.is_failing:
-            statement = "delivery_ids_failing"
-        elif states == {DeliveryState.DEAD}:
-            statement = "delivery_ids_dead"
-        yield DeliveryDriver(statement=statement, params=of)
-    elif wanted.host is not None and states == {DeliveryState.DEAD}:
-        yield DeliveryDriver(statement="delivery_ids_dead_of_notify", params={"endpoint_id": wanted.host})
-    elif states:
-        for state in sorted(states):
-            yield DeliveryDriver(statement="delivery_ids_in_state", params={"state": state.value})
+        yield _driver_of_subscription(wanted.subscription, states, is_failing=wanted.is_failing)
     else:
-        yield DeliveryDriver(statement="delivery_ids", params={})
+        host = wanted.host if DeliveryState.DELIVERED not in states else None
+        of = {} if host is None else {"endpoint_id": host}
+        for state in sorted(states):
+            statement = "delivery_ids_in_state" if host is None else _OPEN_OF_HOST[state]
+            yield DeliveryDriver(statement=statement, params=of or {"state": state.value})
+        if not states:
+            yield DeliveryDriver(statement="delivery_ids", params={})
+
+
+def _driver_of_subscription(subscription: str, states: frozenset[DeliveryState], *, is_failing: bool) -> DeliveryDriver:
+    statement = "delivery_ids_of_subscription"
+    if is_failing:
+        statement = "delivery_ids_failing"
+    elif states == {DeliveryState.DEAD}:
+        statement = "delivery_ids_dead"
+    return DeliveryDriver(statement=statement, params={"subscription": subscription})
 
 
 def delivery_floor_of(wanted: DeliverySearch) -> str:
@@ -111,12 +131,20 @@ def delivery_conditions_of(wanted: DeliverySearch) -> dict[str, Any]:
         "any_answer": int(not wanted.answers),
         "task": wanted.task,
         "states": sorted(each.value for each in wanted.states or DeliveryState),
+        "any_owner": int(not wanted.limits.are_set),
+        "owners": ["", *sorted(wanted.owners)],
+        "any_task": int(not wanted.limits.are_set),
+        **wanted.limits.conditions(),
     }
 
 
 def delivery_search_values(wanted: DeliverySearch) -> dict[str, Any]:
-    """The search as JSON values, for a run that works on what it finds."""
+    """The search as JSON values, for a run that works on what it finds.
+
+    A process of the version before can go on with the run where it knows all conditions of the search.
+    """
     return {
+        **({"ids": list(wanted.ids)} if wanted.ids else {}),
         "states": sorted(each.value for each in wanted.states),
         "is_failing": wanted.is_failing,
         "subscription": wanted.subscription,
@@ -127,6 +155,7 @@ def delivery_search_values(wanted: DeliverySearch) -> dict[str, Any]:
         "task": wanted.task,
         "since_ms": wanted.since_ms,
         "until_ms": wanted.until_ms,
+        **({"limits": wanted.limits.json_values(), "owners": sorted(wanted.owners)} if wanted.limits.are_set else {}),
     }
 
 
@@ -137,5 +166,8 @@ def delivery_search_of(values: Mapping[str, Any]) -> DeliverySearch:
             **values,
             "states": frozenset(map(DeliveryState, values["states"])),
             "answers": frozenset(map(Answer, values["answers"])),
+            "ids": tuple(values.get("ids", ())),
+            "limits": limits_of(values["limits"]) if "limits" in values else NO_LIMITS,
+            "owners": frozenset(values.get("owners", ())),
         }
     )

@@ -173,7 +173,13 @@ def merged(request: SubscriptionRequest, changes: Mapping[str, Any]) -> Subscrip
 
 
 def create(
-    request: SubscriptionRequest, *, subscription_id: str, secret: str, signing_key: str, now_ms: int
+    request: SubscriptionRequest,
+    *,
+    subscription_id: str,
+    secret: str,
+    signing_key: str,
+    key_id: str | None = None,
+    now_ms: int,
 ) -> Subscription:
     """The new subscription of a valid request. `signing_key` is used if the request is `asymmetric`."""
     return Subscription(
@@ -187,6 +193,7 @@ def create(
         handshake=request.handshake,
         rate_per_s=request.rate_per_s,
         max_in_flight=request.max_in_flight,
+        key_id=key_id,
         created_ms=now_ms,
         changed_ms=now_ms,
     )

@@ -52,6 +52,8 @@ class Subscription:
     granted_per_s: float | None = None
     #: None: as the settings say.
     max_in_flight: int | None = None
+    #: The key of the ledger that created it; None: a key of the settings, or the command.
+    key_id: str | None = None
     created_ms: int
     changed_ms: int
     disabled_ms: int | None = None

@@ -12,7 +12,7 @@ import pytest
 
 from submitter import Client
 from submitter.api import Task
-from submitter.client import client as module
+from submitter.client import conversation as module
 from submitter.errors import ClientError, NotEnded, ReceiverRefused, ReceiverUnreachable
 from submitter.model import TaskState
 from submitter.simulator import Simulator

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from submitter import Client, OtherMessage, SubscriptionDisabled
-from submitter.client import client as module
+from submitter.client import conversation as module
 from submitter.client import stream
 from submitter.errors import CursorExpired, ReceiverRefused
 from submitter.model import TaskState

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from submitter import Client, Event, SubscriptionDisabled
-from submitter.client import client as module
+from submitter.client import conversation as module
 from submitter.client import stream
+from submitter.client.async_shell import Shell
 from submitter.client.stream import EventFollower
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, replying, serving
@@ -247,7 +248,7 @@ async def test_without_a_first_connection_the_error_is_raised_after_a_few_tries(
 
 async def test_an_unreachable_receiver_is_an_error_of_its_own() -> None:
     async with Client("http://127.0.0.1:9", "key") as client:
-        with pytest.raises(ReceiverUnreachable, match="ConnectError"):
+        with pytest.raises(ReceiverUnreachable, match="connection refused"):
             await first_seqs(1, client.events())
 
 
@@ -353,8 +354,9 @@ async def test_pauses_grow_from_the_streams_retry_and_are_no_shorter_than_a_retr
         serving(one_after_another(*answers)) as server,
         httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http,
     ):
-        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
-        async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
+        shell = Shell(http=http, timeout_s=60, random=lambda: 0.0, sleep=sleep)
+        following = shell.iterate(EventFollower(params=(), cursor=0).events())
+        async with asyncio.timeout(PATIENCE_S), aclosing(following) as events:
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
     assert pauses[:6] == [7.0, 1.0, 3.0, 7.0, 12.0, 4.0]
     assert pauses[6:] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 600.0]
@@ -370,8 +372,9 @@ async def test_a_stream_that_wants_no_pause_is_not_reconnected_without_one(monke
 
     answers = one_after_another(*[replying_with(STREAM, b"retry: 0\n\n")] * 3, staying_open_after(STREAM, blocks(1)))
     async with serving(answers) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
-        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
-        async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
+        shell = Shell(http=http, timeout_s=60, random=lambda: 0.5, sleep=sleep)
+        following = shell.iterate(EventFollower(params=(), cursor=0).events())
+        async with asyncio.timeout(PATIENCE_S), aclosing(following) as events:
             assert (await anext(events)).seq == 1
     assert pauses == pytest.approx([0.125, 0.25, 0.5])
 

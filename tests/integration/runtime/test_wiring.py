@@ -66,8 +66,8 @@ async def test_keys_are_made_at_the_first_start_and_stored(tmp_path: Path) -> No
         pass
     async with open_services(settings, show_key=shown.append) as second:
         pass
-    assert (first.secret_keys, first.api_keys) == (second.secret_keys, second.api_keys)
-    assert [hashlib.sha256(key.encode()).digest() for key in shown] == [key.sha256 for key in first.api_keys]
+    assert (first.secret_keys, first.keyring.keys) == (second.secret_keys, second.keyring.keys)
+    assert [hashlib.sha256(key.encode()).digest() for key in shown] == [key.sha256 for key in first.keyring.keys]
     assert shown[0].startswith("wf_")
 
 
@@ -76,7 +76,7 @@ async def test_processes_that_start_together_agree_on_their_keys(tmp_path: Path)
 
     async def keys() -> object:
         async with open_services(settings, show_key=shown.append) as services:
-            return services.secret_keys, services.api_keys
+            return services.secret_keys, services.keyring.keys
 
     one, two = await asyncio.gather(keys(), keys())
     assert one == two
@@ -85,14 +85,14 @@ async def test_processes_that_start_together_agree_on_their_keys(tmp_path: Path)
 
 async def test_a_process_that_can_show_no_key_makes_none(tmp_path: Path) -> None:
     async with open_services(Settings.from_mapping(env_of(tmp_path))) as services:
-        assert services.api_keys == ()
+        assert services.keyring.keys == ()
 
 
 async def test_keys_that_are_set_are_used_and_none_is_made(tmp_path: Path) -> None:
     given = env_of(tmp_path, WHENFINAL_API_KEYS="ci:read:0123456789abcdef", WHENFINAL_SECRET_KEYS="0123456789abcdef")
     async with open_services(Settings.from_mapping(given), show_key=pytest.fail) as services:
         assert services.secret_keys == ("0123456789abcdef",)
-        assert [(key.name, key.scopes) for key in services.api_keys] == [("ci", frozenset({"read"}))]
+        assert [(key.name, key.scopes) for key in services.keyring.keys] == [("ci", frozenset({"read"}))]
 
 
 async def test_a_process_that_may_not_migrate_says_that_the_schema_is_behind(tmp_path: Path) -> None:

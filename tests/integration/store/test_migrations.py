@@ -6,12 +6,12 @@ import pytest
 
 from receiver.runtime.store import open_store
 from receiver.store.engine import Reader, Row, Tx
-from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.errors import SchemaAhead, SchemaBehind, StoreError
 from receiver.store.migrate import known_migrations, migrate
 from receiver.webhooks.model.replay import ReplayRange
 from tests.support.builders import SECRET, T0
 from tests.support.delivery_fixtures import finish, lease, subscribe
-from tests.support.tables import engine_at
+from tests.support.tables import engine_at, rows_of
 
 KNOWN = tuple(name for name, _ in known_migrations())
 
@@ -148,6 +148,22 @@ async def test_an_empty_database_is_behind_and_says_what_to_run(empty_url: str) 
     with pytest.raises(SchemaBehind, match=r"0001_ledger.*whenfinal migrate"):
         async with open_store(empty_url, clock=lambda: T0, migrating=False):
             pass
+
+
+@pytest.mark.parametrize("migrating", [True, False])
+async def test_a_ledger_of_a_newer_version_is_refused_in_words_and_left_as_it_is(
+    empty_url: str, migrating: bool
+) -> None:
+    async def newer(tx: Tx) -> None:
+        await tx.execute("insert_migration", name="9999_flying", now_ms=T0)
+
+    async with open_store(empty_url, clock=lambda: T0, migrating=True) as store:
+        await store.engine.write(newer)
+    before = rows_of(empty_url, "SELECT name FROM migrations ORDER BY name")
+    with pytest.raises(SchemaAhead, match=r"9999_flying.*restore the backup"):
+        async with open_store(empty_url, clock=lambda: T0, migrating=migrating):
+            pass
+    assert rows_of(empty_url, "SELECT name FROM migrations ORDER BY name") == before
 
 
 async def test_a_broken_migration_leaves_nothing_behind(empty_url: str) -> None:

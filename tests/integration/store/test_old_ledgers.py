@@ -3,13 +3,16 @@
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from receiver.config.api_keys import Scope
 from receiver.events.model.event import EventType
+from receiver.runtime.key_repository import FIRST_ID, FirstKey
 from receiver.runtime.store import Store, open_store
 from receiver.store.errors import SchemaBehind
 from receiver.store.migrate import known_migrations, migrate
@@ -86,9 +89,17 @@ async def test_the_migrations_change_no_row_of_an_old_ledger(old_url: str) -> No
     after = _rows(old_url, TABLES)
     for name, rows in before.items():
         width = len(rows[0])  # later migrations may add columns
-        added = [("durations", 0), ("fanned_out", NEWEST_SEQ)] if name == "counters" else []
+        added = [("api_keys", 0), ("durations", 0), ("fanned_out", NEWEST_SEQ)] if name == "counters" else []
         assert [row[:width] for row in after[name]] == sorted([*rows, *added])
     assert all(before.values())
+
+
+async def test_the_first_key_of_an_old_ledger_works_on_and_no_other_is_made(old_url: str) -> None:
+    async with open_store(old_url, clock=lambda: NOW_MS, migrating=True) as store:
+        (first,) = (await store.keys.page(limit=9)).items
+        assert first.sha256.hex() == await store.metadata.find("api_key_sha256")
+        assert (first.id, first.name, first.scopes, first.created_ms) == (FIRST_ID, "first", frozenset(Scope), None)
+        assert await store.keys.add_first(replace(first, sha256=b"\x01" * 32)) is FirstKey.NOT_NEEDED
 
 
 async def test_what_an_old_ledger_holds_is_read_as_before(old_url: str) -> None:

@@ -149,7 +149,7 @@ _OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
     "old_attempts": {"after_ms": 0},
     "old_observations": {"after_ms": 0},
     "tasks_page_in_state": {"state": "running"},
-    "queued_page": {"provider": None, "name": None, "value": None},
+    "queued_page": {"provider": None, "name": None, "value": None, "limit_name": None, "limit_value": None},
     "tasks_page_with_label": {"state": None, "name": "team", "value": "v7"},
     "unfinished_tasks": {"task": None, "provider": None},
 }
@@ -260,6 +260,7 @@ def test_a_statement_that_reads_a_whole_index_would_be_seen(sqlite_plan: Plan) -
 
 #: Index → a statement that needs it. Each costs something with every change of its table.
 _USED_BY: Mapping[str, str] = {
+    "api_keys_living": "living_api_key",
     "attempts_age": "old_attempts",
     "attempts_delivery": "attempts_of_delivery",
     "audit_action": "audit_page_of_action",

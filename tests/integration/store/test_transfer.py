@@ -170,7 +170,8 @@ async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str,
     run_on(target, "DELETE FROM events", "DELETE FROM endpoints")
     before = contents(target)
     with pytest.raises(
-        TransferRefused, match=r"not empty, it holds accounts \(1 rows\), attempts .*tasks \(8 rows\)"
+        TransferRefused,
+        match=r"not empty, it holds accounts \(1 rows\), api_keys \(1 rows\), attempts .*tasks \(8 rows\)",
     ) as raised:
         await transferring(source, target)
     assert not {"events", "endpoints", "migrations"}.intersection(str(raised.value).replace(",", "").split())

@@ -1,14 +1,16 @@
 """A search finds what fits every condition, page by page, and looks at a bounded number of tasks."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from receiver.config.api_keys import Limits
 from receiver.runtime.store import Store
 from receiver.store.ids import id_maker
 from receiver.tasks import search_repository
-from receiver.tasks.model.search import TaskSearch, search_of, search_values
-from submitter.model import ProviderTaskId, TaskId, TaskState
+from receiver.tasks.model.search import EndedBy, TaskSearch, search_of, search_values
+from submitter.model import ProviderTaskId, Refusal, Refused, Source, TaskError, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 
 HOUR_MS = 3_600_000
@@ -59,11 +61,70 @@ async def test_each_condition_finds_its_tasks_the_newest_first(store: Store) -> 
         "both labels of overdue ones": (TaskSearch(is_overdue=True, labels=(("shot", "9"), ("team", "a"))), []),
         "a state of the contradicted": (TaskSearch(is_contradicted=True, states=frozenset({TaskState.FAILED})), []),
         "a text and a provider": (TaskSearch(text="p3", provider="dashscope"), []),
+        "some ids": (TaskSearch(ids=(id_of(0), id_of(3), "tsk_none")), [3, 0]),
+        "some ids and a state": (TaskSearch(ids=(id_of(0), id_of(4)), states=frozenset({TaskState.RUNNING})), [0]),
+        "an id of the provider alone": (TaskSearch(provider_task_id="p3"), [3]),
+        "no key": (TaskSearch(idempotency_key="p3"), []),
+        "a key alone": (TaskSearch(idempotency_key="order-1"), [1]),
+        "no id of the provider": (TaskSearch(provider_task_id="order-1"), []),
+        "ended by a poll": (TaskSearch(ended_by=frozenset({EndedBy.POLL})), [4]),
+        "ended by another": (TaskSearch(ended_by=frozenset(EndedBy) - {EndedBy.POLL}), []),
     }
     for name, (wanted, expected) in cases.items():
         assert await found(store, wanted) == expected, name
         assert (await store.task_search.number(wanted, most=50)).number == len(expected), name
         assert search_of(search_values(wanted)) == wanted
+
+
+async def test_who_told_the_end_of_a_task_is_found(store: Store) -> None:
+    for number, source in ((1, Source.CALLBACK), (2, Source.POLL), (3, Source.CLOCK)):
+        await has(store, number)
+        state = TaskState.EXPIRED if source is Source.CLOCK else TaskState.FAILED
+        await store.ledger.record([a_report(state, f"p{number}", source=source)], T0 + number)
+    await has(store, 4, TaskState.UNCERTAIN, provider_task_id=None)
+    await store.submissions.settle_refuse(id_of(4), actor="key x", now_ms=T0 + 4)
+    await has(store, 5, TaskState.SUBMITTING, provider_task_id=None)
+    error = TaskError(code="bad", message="no")
+    await store.submissions.store_refused(id_of(5), Refused(refusal=Refusal.INVALID, error=error), T0 + 5)
+    await has(store, 6)
+    expected = {EndedBy.CALLBACK: [1], EndedBy.POLL: [2], EndedBy.OPERATOR: [4], EndedBy.SERVICE: [5, 3]}
+    assert {each: await found(store, TaskSearch(ended_by=frozenset({each}))) for each in EndedBy} == expected
+    assert await found(store, TaskSearch(ended_by=frozenset(EndedBy))) == [5, 4, 3, 2, 1]
+
+
+async def test_a_search_of_a_limited_key_finds_what_is_within_whatever_else_it_asks(store: Store) -> None:
+    await has(store, 0, labels={"team": "a"})
+    await has(store, 1, provider="dashscope", labels={"team": "a", "shot": "9"})
+    await has(store, 2, provider="dashscope", labels={"team": "b"}, idempotency_key="order-2")
+    await has(store, 3, provider="modellix", labels={"team": "a"}, idempotency_key="order-3")
+    await has(store, 4)
+    two = Limits(providers=frozenset({"hiapi", "dashscope"}))
+    cases: dict[str, tuple[TaskSearch, list[int]]] = {
+        "providers": (TaskSearch(limits=two), [4, 2, 1, 0]),
+        "a label": (TaskSearch(limits=Limits(label=("team", "a"))), [3, 1, 0]),
+        "both": (TaskSearch(limits=replace(two, label=("team", "a"))), [1, 0]),
+        "a provider within": (TaskSearch(provider="dashscope", limits=two), [2, 1]),
+        "a provider outside": (TaskSearch(provider="modellix", limits=two), []),
+        "another value": (TaskSearch(labels=(("team", "b"),), limits=Limits(label=("team", "a"))), []),
+        "two labels more": (
+            TaskSearch(labels=(("shot", "9"), ("team", "a")), limits=Limits(label=("team", "a"))),
+            [1],
+        ),
+        "a key outside": (TaskSearch(text="order-3", limits=two), []),
+        "a key within": (TaskSearch(text="order-2", limits=two), [2]),
+        "our id outside": (TaskSearch(text=id_of(3), limits=two), []),
+        "a state": (TaskSearch(states=frozenset({TaskState.RUNNING}), limits=replace(two, label=("team", "b"))), [2]),
+    }
+    for name, (wanted, expected) in cases.items():
+        assert await found(store, wanted) == expected, name
+        assert (await store.task_search.number(wanted, most=50)).number == len(expected), name
+        assert search_of(search_values(wanted)) == wanted
+
+
+def test_a_search_without_limits_is_stored_as_an_earlier_version_does() -> None:
+    values = search_values(TaskSearch(provider="hiapi"))
+    assert "limits" not in values
+    assert search_of(values) == TaskSearch(provider="hiapi")
 
 
 async def test_pages_follow_each_other_without_a_gap(store: Store) -> None:

@@ -44,6 +44,16 @@ async def test_a_group_takes_a_token_and_a_place_for_each_and_the_rest_waits(sto
     assert later.state is TaskState.QUEUED  # behind those that wait
 
 
+@pytest.mark.parametrize("keys", ["edcba", "abcde", "badce"])
+async def test_no_more_than_there_are_places_are_sent_in_whatever_order_their_keys_are_stored(
+    store: Store, keys: str
+) -> None:
+    group = [_opening(f"tsk_{key}", _limits(3), idempotency_key=key, request_hash=key) for key in keys]
+    opened = await store.submissions.open_tasks(group, T0)
+    states = [each.state for each in opened if isinstance(each, Task)]
+    assert states == [TaskState.SUBMITTING] * 3 + [TaskState.QUEUED] * 2
+
+
 async def test_a_group_never_takes_the_token_that_is_left_to_polls(store: Store) -> None:
     group = [_opening(f"tsk_{number}", _limits()) for number in range(12)]
     opened = await store.submissions.open_tasks(group, T0)

@@ -101,7 +101,7 @@ async def test_a_refused_key_is_answered_without_waiting_for_the_body(service: S
 
 
 async def test_an_address_that_is_not_there_is_a_404_problem(service: Served) -> None:
-    for path in ("/", "/v1", "/v1/tasks/", "/v1/tasks/a/b", "/docs", "/v1/tasks%2Fx", "/callbacks/hiapi/a/b"):
+    for path in ("/", "/v1", "/v1/tasks/", "/v1/tasks/a/b", "/docs/", "/v1/tasks%2Fx", "/callbacks/hiapi/a/b"):
         is_problem(await service.get(path), 404)
 
 
@@ -148,7 +148,7 @@ async def test_a_bug_is_a_500_problem_without_details_and_logged_with_its_reques
     async def broken(*_: object, **__: object) -> NoReturn:
         raise RuntimeError("the inside of ours")
 
-    monkeypatch.setattr(type(service.services.store.tasks), "tasks", broken)
+    monkeypatch.setattr(type(service.services.store.task_search), "page", broken)
     with capture_logs() as lines:
         reply = await service.get("/v1/tasks")
     assert "inside" not in reply.text + str(is_problem(reply, 500))

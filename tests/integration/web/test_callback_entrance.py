@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from receiver.web.app import Application
+from receiver.web.application import Application
 from tests.support.service import Served, a_callback_body, served
 
 OURS = "{token}"

@@ -39,7 +39,7 @@ async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) 
         after = page["next_after"]
         pages.append(([event["seq"] for event in page["events"]], page["has_more"]))
     assert (pages, after) == ([([1, 2], True), ([3, 4], True), ([5], False)], 5)
-    assert await _page(service, "after=5") == {"events": [], "next_after": 5, "has_more": False}
+    assert await _page(service, "after=5") == {"events": [], "next_after": 5, "has_more": False, "newest": 5}
 
 
 async def test_an_event_says_the_same_as_its_webhook(service: Served) -> None:
@@ -77,21 +77,39 @@ async def test_events_are_filtered_by_type_provider_model_and_labels(service: Se
         assert (page["has_more"], page["next_after"]) == ((True, 3) if "limit=1" in query else (False, 4)), query
 
 
+async def test_events_of_a_provider_that_is_no_longer_configured_are_still_found(service: Served) -> None:
+    is_problem(await service.get("/v1/events?provider=elsewhere"), 400)
+    await publish_event_of(service.services.store, "tsk_1", provider="elsewhere")
+    page = await _page(service, "provider=elsewhere")
+    assert [event["seq"] for event in page["events"]] == [1]
+
+
+async def test_a_provider_whose_tasks_are_all_gone_may_still_be_named(service: Served) -> None:
+    accounts = service.services.store.accounts
+    await accounts.pause("elsewhere", until_ms=1, reason="throttled", alarm=None, now_ms=1)  # as a request does
+    assert (await _page(service, "provider=elsewhere"))["events"] == []
+
+
 async def test_a_rare_filter_scans_a_bounded_number_of_events_and_its_cursor_moves_on(service: Served) -> None:
     store = service.services.store
     await publish_events(store, 2_100)
     await publish_event_of(store, "tsk_1", labels={"film": "a"})
     for query in ("label=film=a", "provider=dashscope"):
         first = await _page(service, f"after=50&{query}")
-        assert first == {"events": [], "next_after": 1050, "has_more": True}
-    assert await _page(service, "type=task.failed&after=1050") == {"events": [], "next_after": 2050, "has_more": True}
+        assert first == {"events": [], "next_after": 1050, "has_more": True, "newest": 2101}
+    assert await _page(service, "type=task.failed&after=1050") == {
+        "events": [],
+        "next_after": 2050,
+        "has_more": True,
+        "newest": 2101,
+    }
     last = await _page(service, "label=film=a&after=2050")
     assert ([event["seq"] for event in last["events"]], last["next_after"], last["has_more"]) == ([2101], 2101, False)
 
 
 async def test_without_a_cursor_pages_begin_with_the_oldest_stored_event(service: Served) -> None:
     await _forget(service, 3)
-    assert await _page(service) == {"events": [], "next_after": 3, "has_more": False}
+    assert await _page(service) == {"events": [], "next_after": 3, "has_more": False, "newest": 3}
     await publish_events(service.services.store, 2, first=4)
     assert await _seqs(service) == [4, 5]
 
@@ -120,7 +138,7 @@ async def test_a_cursor_beyond_the_newest_event_is_answered_410_with_where_to_re
 BAD_QUERIES = (
     ("type=task.done", "type.0", "'task.succeeded'"),
     ("type=task.failed&type=webhook.test", "type.1", "'subscription.disabled'"),
-    ("provider=hiapi&provider=hiap", "provider.1", "hiapi, signed, dashscope"),
+    ("provider=hiapi&provider=hiap", "provider.1", "dashscope, hiapi, signed"),
     ("provider=", "provider.0", "at least 1 characters"),
     ("model=", "model.0", "at least 1 characters"),
     ("label=film", "label.0", "text that matches"),

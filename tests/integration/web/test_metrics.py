@@ -13,6 +13,7 @@ import pytest
 
 from receiver.runtime.background import working
 from receiver.runtime.services import Services
+from receiver.runtime.wiring import open_services
 from receiver.web.metrics import serving_metrics
 from submitter.model import TaskState
 from submitter.simulator import SimulatorConfig, running
@@ -95,6 +96,27 @@ async def test_a_worker_answers_metrics_and_nothing_else(service: Served) -> Non
         ]
     assert [each.status_code for each in answers] == [200, 200, 401, 403, 404, 405]
     assert {each.headers["content-type"] for each in answers[2:]} == {"application/problem+json"}
+
+
+async def test_a_worker_takes_a_new_key_and_refuses_a_revoked_one_soon(service: Served) -> None:
+    """A scrape does not look a key up, so it is the worker that reads them again and again."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+    async with (
+        open_services(service.services.settings) as worker,
+        serving_metrics(listener, worker),
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+
+        async def answers(key: str, status: int) -> None:
+            async with asyncio.timeout(60):
+                while (await http.get(url, headers={"Authorization": f"Bearer {key}"})).status_code != status:
+                    await asyncio.sleep(0.05)
+
+        made = (await service.post("/v1/keys", {"name": "scrape", "scopes": ["read"]})).json()
+        await answers(made["key"], 200)
+        await service.http.delete(f"/v1/keys/{made['id']}", headers=service.key("all"))
+        await answers(made["key"], 401)
 
 
 def _series(text: str, name: str) -> dict[str, float]:

@@ -55,6 +55,51 @@ async def test_a_queued_task_shows_where_it_stands(tmp_path: Path) -> None:
         assert [task["id"] for task in listed] == [second["id"], first["id"]]
 
 
+async def test_the_queue_is_listed_in_the_order_of_sending_with_its_length(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, _):
+        first = await _queued(service, labels={"film": "1"})
+        second = await _queued(service, priority=2)
+        answer = (await service.get("/v1/queue", key="read")).json()
+        assert [task["id"] for task in answer["tasks"]] == [second["id"], first["id"]]
+        assert [task["queue"]["position"] for task in answer["tasks"]] == [1, 2]
+        assert answer["tasks"][1]["waits_since"] == first["created_at"]
+        (length,) = answer["queues"]
+        assert (length["provider"], length["depth"], length["oldest_at"]) == ("hiapi", 2, first["created_at"])
+        assert (length["held_until"], answer["has_more"]) == (None, False)
+        short = (await service.get("/v1/queue?limit=1&provider=hiapi")).json()
+        assert ([task["id"] for task in short["tasks"]], short["has_more"]) == ([second["id"]], True)
+        film = (await service.get("/v1/queue?label=film%3D1")).json()
+        assert [(task["id"], task["queue"]["position"]) for task in film["tasks"]] == [(first["id"], 2)]
+        elsewhere = (await service.get("/v1/queue?provider=dashscope")).json()
+        assert (elsewhere["tasks"], elsewhere["queues"]) == ([], [])
+        is_problem(await service.get("/v1/queue", key="submit"), 403)
+        for query in ("limit=0", "limit=1001", "label=x", "state=queued"):
+            is_problem(await service.get(f"/v1/queue?{query}"), 400)
+
+
+@pytest.mark.parametrize("limits", [{"providers": ["dashscope"]}, {"label": "film=2"}])
+async def test_a_key_with_limits_sees_no_queue_outside_of_them(tmp_path: Path, limits: dict[str, Any]) -> None:
+    async with _full(tmp_path) as (service, _):
+        await _queued(service, labels={"film": "1"})
+        made = (await service.post("/v1/keys", {"name": "one", "scopes": ["read"], **limits})).json()
+        own = {"Authorization": f"Bearer {made['key']}"}
+        answer = (await service.http.get("/v1/queue", headers=own)).json()
+        assert (answer["tasks"], answer["queues"]) == ([], [])
+
+
+async def test_one_task_has_its_key_its_webhook_and_its_next_poll_and_a_list_has_not(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, _):
+        body = {**ORDER, "notify": {"url": "https://hooks.example.com/v"}}
+        task = (await service.post("/v1/tasks", body, headers={"Idempotency-Key": "shot-7"})).json()
+        shown = (await service.get(f"/v1/tasks/{task['id']}", key="read")).json()
+        assert (shown["notify_url"], shown["idempotency_key"]) == ("https://hooks.example.com/v", "shot-7")
+        assert (shown["next_poll_at"], shown["overdue_at"]) == (None, None)
+        (stuck,) = (await service.get("/v1/tasks?state=submitted")).json()["tasks"]
+        assert (await service.get(f"/v1/tasks/{stuck['id']}")).json()["next_poll_at"] is not None
+        assert "idempotency_key" not in stuck
+        assert "secret" not in json.dumps(shown)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -196,3 +196,30 @@ async def test_settling_as_refused_wakes_those_who_wait_at_once(scene: Scene) ->
     assert woken == [1]
     events = await scene[0].services.store.events.events(0)
     assert [event.type for event in events] == ["task.uncertain", "task.refused"]
+
+
+async def test_an_id_is_checked_at_the_provider_before_anything_is_settled(scene: Scene) -> None:
+    service, _ = scene
+    path, made = await _lost(scene)
+    check = path.replace("settle", "identify")
+    seen = (await service.post(check, {"task_id": made}, key="operate")).json()
+    assert (seen["asked_for"], seen["state"], seen["doubts"]) == (made, "submitted", [])
+    assert seen["says"].startswith("dashscope says submitted (PENDING)")
+    assert seen["task"]["state"] == "uncertain"
+    assert is_problem(await service.post(check, {"task_id": "x"}), 409)["detail"] == "dashscope does not know x"
+    assert is_problem(await service.post(check, {"task_id": ".."}), 422)["errors"][0]["field"] == "task_id"
+    is_problem(await service.post(check, {}), 422)
+    is_problem(await service.post(check, {"task_id": made}, key="read"), 403)
+    is_problem(await service.post("/v1/tasks/tsk_nobody/identify", {"task_id": made}), 404)
+    assert [entry["kind"] for entry in await _timeline(service, path)].count("audit") == 0
+    assert (await service.get(path.removesuffix("/settle"))).json()["state"] == "uncertain"
+
+
+async def test_what_speaks_against_an_id_is_told_when_it_is_checked(scene: Scene) -> None:
+    service, sim = scene
+    order = {"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "x"}}
+    await service.post("/v1/tasks", order)
+    (record,) = sim.records().tasks
+    await service.has(provider="signed", provider_task_id=None, model="another")
+    seen = (await service.post("/v1/tasks/tsk_1/identify", {"task_id": record.task_id})).json()
+    assert seen["doubts"] == ["its model is happyhorse-1.1/text-to-video, and this task's is another"]

@@ -1,9 +1,11 @@
 """A search finds the deliveries that fit every condition, page by page, and looks at a bounded number of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from receiver.config.api_keys import Limits
 from receiver.runtime.store import Store
 from receiver.webhooks import delivery_search_repository
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
@@ -70,6 +72,12 @@ async def test_each_condition_finds_its_deliveries_the_newest_first(store: Store
         "dead of a subscription": (DeliverySearch(subscription="sub_1", states=frozenset({_S.DEAD})), {"tsk_1"}),
         "a host": (DeliverySearch(host=HOST), {"tsk_n3", "tsk_n4", "tsk_n5"}),
         "dead at a host": (DeliverySearch(host=HOST, states=frozenset({_S.DEAD})), {"tsk_n3", "tsk_n5"}),
+        "open at a host": (
+            DeliverySearch(host=HOST, states=frozenset({_S.DEAD, _S.PENDING})),
+            {"tsk_n3", "tsk_n4", "tsk_n5"},
+        ),
+        "pending at a host": (DeliverySearch(host=HOST, states=frozenset({_S.PENDING})), {"tsk_n4"}),
+        "delivered at a host": (DeliverySearch(host=HOST, states=frozenset({_S.DELIVERED})), set()),
         "another host": (DeliverySearch(host="https://other.example"), set()),
         "dead at notify": (DeliverySearch(is_notify=True, states=frozenset({_S.DEAD})), {"tsk_n3", "tsk_n5"}),
         "a type": (DeliverySearch(event_type="task.succeeded"), set(everything)),
@@ -86,6 +94,16 @@ async def test_each_condition_finds_its_deliveries_the_newest_first(store: Store
     for name, (wanted, expected) in cases.items():
         assert set(await _found(store, wanted)) == expected, name
         assert delivery_search_of(delivery_search_values(wanted)) == wanted
+
+
+async def test_those_of_some_ids_are_found(store: Store) -> None:
+    await subscribe(store)
+    await _delivers(store, *((f"tsk_{number}", _S.DEAD, 500) for number in range(3)))
+    ids = [each.id for each in (await store.delivery_search.page(DeliverySearch())).deliveries]
+    wanted = DeliverySearch(ids=(ids[0], ids[2], "dlv_none"))
+    assert await _found(store, wanted) == ["tsk_2", "tsk_0"]
+    assert await _found(store, replace(wanted, states=frozenset({_S.PENDING}))) == []
+    assert delivery_search_of(delivery_search_values(wanted)) == wanted
 
 
 async def test_pages_follow_each_other_and_newer_ones_are_told_apart(store: Store) -> None:
@@ -131,3 +149,37 @@ async def test_the_body_of_an_event_is_what_is_posted(store: Store) -> None:
     assert body is not None
     assert "tsk_0" in body
     assert await store.delivery_search.event_body(999) is None
+
+
+async def test_a_search_of_a_limited_key_finds_what_is_of_its_tasks_and_subscriptions(store: Store) -> None:
+    await subscribe(store)
+    await subscribe(store, "sub_2")
+    await publish_event_of(store, "tsk_1", labels={"team": "a"}, notify_url=f"{HOST}/1", notify_secret=SECRET)
+    await publish_event_of(store, "tsk_2", labels={"team": "b"}, notify_url=f"{HOST}/2", notify_secret=SECRET)
+    await publish_event_of(store, "tsk_3", provider="dashscope", labels={"team": "a"})
+    team = Limits(label=("team", "a"))
+    cases: dict[str, tuple[DeliverySearch, list[tuple[str, str | None]]]] = {
+        "its own notify alone": (DeliverySearch(limits=team), [("tsk_1", None)]),
+        "a subscription": (
+            DeliverySearch(limits=team, owners=frozenset({"sub_2"})),
+            [("tsk_1", None), ("tsk_1", "sub_2"), ("tsk_3", "sub_2")],
+        ),
+        "a provider": (
+            DeliverySearch(limits=Limits(providers=frozenset({"dashscope"})), owners=frozenset({"sub_1"})),
+            [("tsk_3", "sub_1")],
+        ),
+        "both": (
+            DeliverySearch(limits=Limits(providers=frozenset({"hiapi"}), label=("team", "a"))),
+            [("tsk_1", None)],
+        ),
+        "a task outside": (DeliverySearch(task=TaskId("tsk_2"), limits=team, owners=frozenset({"sub_1"})), []),
+    }
+    for name, (wanted, expected) in cases.items():
+        page = await store.delivery_search.page(wanted)
+        seen = [(str(each.task_id), each.subscription) for each in page.deliveries]
+        assert sorted(seen, key=str) == sorted(expected, key=str), name
+        assert delivery_search_of(delivery_search_values(wanted)) == wanted
+
+
+def test_a_search_without_limits_is_stored_as_an_earlier_version_did() -> None:
+    assert not {"limits", "owners"} & delivery_search_values(DeliverySearch(is_failing=True)).keys()

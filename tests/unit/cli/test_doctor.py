@@ -1,14 +1,28 @@
 """What the doctor finds in settings, in providers' answers and in subscriptions."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from receiver.cli.doctor.checks import Check, Level, broken_settings, check_fan_out, check_settings, check_webhooks
-from receiver.cli.doctor.network import check_network
+from receiver.config.api_keys import ApiKeyDigest, Scope
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
+from receiver.metrics.snapshot import NONE, Open, ProviderSnapshot, Snapshot
 from receiver.runtime.clock import now_ms
+from receiver.runtime.doctor.checks import Check, Level, broken_settings, check_settings
+from receiver.runtime.doctor.ledger_checks import (
+    check_backup,
+    check_fan_out,
+    check_keys,
+    check_pauses,
+    check_tasks,
+    check_webhooks,
+)
+from receiver.runtime.doctor.network import check_network
+from receiver.store.accounts import AccountStatus
+from receiver.store.backups import BackupNote
+from receiver.store.url import LedgerFile
 from receiver.webhooks.model.delivery import FanOutLag
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.endpoint_status import EndpointStatus
@@ -17,6 +31,7 @@ from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
+from tests.support.builders import T0
 
 KEY = "a-key-that-nobody-else-has"
 
@@ -136,7 +151,9 @@ def _status(name: str, failures: int = 0, disabled_for: str | None = None) -> Su
         state=state,
         disabled_reason=disabled_for,
     )
-    return SubscriptionStatus(subscription=own, endpoint=EndpointState(id=name, failures=failures))
+    return SubscriptionStatus(
+        subscription=own, endpoint=EndpointState(id=name, failures=failures, failing_since_ms=40 if failures else None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,22 +161,27 @@ def _status(name: str, failures: int = 0, disabled_for: str | None = None) -> Su
     [
         ([], 0, []),
         ([_status("sub_1"), _status("sub_2", disabled_for=DISABLED_MANUALLY)], 0, ["2 subscribed, all working"]),
-        ([_status("sub_1", disabled_for="answered 410")], 0, ["disabled because of their answers: sub_1"]),
-        ([_status("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
-        ([_status("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled because of their answers: sub_1"]),
+        ([_status("sub_1", disabled_for="answered 410")], 0, ["1 disabled because of their answers: sub_1"]),
+        ([_status("sub_1", failures=1)], 3, ["1 subscribed that fail or are paused: sub_1", "dead letters: 3"]),
+        (
+            [_status("sub_1", failures=9, disabled_for="answered 410")],
+            0,
+            ["1 disabled because of their answers: sub_1"],
+        ),
         (
             [_status(f"sub_{each}", failures=9) for each in range(5)],
             0,
-            ["endpoints that keep failing: sub_0, sub_1, sub_2 and 2 more"],
+            ["5 subscribed that fail or are paused: sub_0, sub_1, sub_2 and 2 more"],
         ),
     ],
 )
 def test_webhooks_that_do_not_arrive_are_found_with_their_hint(
     statuses: list[SubscriptionStatus], dead: int, found: list[str]
 ) -> None:
-    checks = list(check_webhooks(statuses, [], dead, 0))
+    checks = list(check_webhooks(statuses, [], Open(number=dead), 0))
     assert [check.what for check in checks] == found
     assert all((check.level is Level.OK) == (check.hint == "") for check in checks)
+    assert {check.since_ms for check in checks if "that fail" in check.what} <= {40}
 
 
 @pytest.mark.parametrize(
@@ -188,15 +210,88 @@ def _host(name: str, *, dead: int = 0, **health: Any) -> EndpointStatus:
     [{"failures": 1}, {"failures": 9, "paused_until_ms": 100}, {"throttled_rate_per_s": 1.0}, {"paused_until_ms": 100}],
 )
 def test_trouble_at_a_host_of_notify_is_found_as_at_a_subscription(health: dict[str, Any]) -> None:
-    (check,) = check_webhooks([_status("sub_1")], [_host("a", **health)], 0, 50)
-    assert (check.what, check.level) == ("hosts of notify that fail or are paused: https://a.example", Level.WARN)
+    status = SubscriptionStatus(
+        subscription=_status("sub_1").subscription, endpoint=EndpointState(id="sub_1", **health)
+    )
+    (own,) = check_webhooks([status], [], NONE, 50)
+    assert (own.what, own.level) == ("1 subscribed that fail or are paused: sub_1", Level.WARN)
+    (check,) = check_webhooks([_status("sub_1")], [_host("a", **health)], NONE, 50)
+    assert (check.what, check.level) == ("1 named in notify that fail or are paused: https://a.example", Level.WARN)
     assert "whenfinal endpoints resume HOST" in check.hint
 
 
 def test_dead_letters_are_told_apart_by_what_sends_them_again() -> None:
     hosts = [_host("a", dead=2), _host("b", dead=5, failures=1), _host("c", failures=1)]
-    own, failing, dead = check_webhooks([], hosts, 10, 50)
+    own, failing, dead = check_webhooks([], hosts, Open(number=10), 50)
     assert (own.what, "whenfinal replay" in own.hint) == ("dead letters: 3", True)
-    assert failing.what == "hosts of notify that fail or are paused: https://b.example, https://c.example"
+    assert failing.what == "2 named in notify that fail or are paused: https://b.example, https://c.example"
     assert dead.what == "dead letters at hosts of notify: 7, at https://a.example, https://b.example"
     assert "whenfinal endpoints resume HOST --dead-letters" in dead.hint
+
+
+def test_what_needs_an_operator_is_counted_with_its_age() -> None:
+    hiapi = ProviderSnapshot(
+        name="hiapi",
+        queued=Open(number=4, since_ms=T0 - 1_000),
+        uncertain=Open(number=2, since_ms=T0 - 60_000),
+        overdue=Open(number=1, since_ms=T0 - 5_000),
+    )
+    other = ProviderSnapshot(name="other", uncertain=Open(number=1, since_ms=T0 - 600_000))
+    found = {each.name: each for each in check_tasks(Snapshot(at_ms=T0, providers=(hiapi, other)))}
+    assert {name: (each.level.value, each.count, each.since_ms) for name, each in found.items()} == {
+        "uncertain": ("warn", 3, T0 - 600_000),
+        "overdue": ("warn", 1, T0 - 5_000),
+        "contradicted": ("ok", 0, None),
+        "unknown states": ("ok", 0, None),
+        "queue": ("ok", 4, T0 - 1_000),
+    }
+    assert not any("oldest" in each.what for each in found.values())
+    assert all((each.level is Level.OK) == (each.hint == "") for each in found.values())
+
+
+def test_a_number_that_was_not_counted_to_its_end_says_so() -> None:
+    many = ProviderSnapshot(name="hiapi", overdue=Open(number=100_000, since_ms=T0))
+    (overdue,) = [each for each in check_tasks(Snapshot(at_ms=T0, providers=(many,))) if each.level is Level.WARN]
+    assert overdue.what.startswith("100,000 or more overdue")
+
+
+def test_each_pause_is_named_with_what_ends_it() -> None:
+    (well,) = check_pauses([AccountStatus(provider="a", tokens=1.0, refilled_ms=0, paused_until_ms=T0)], T0)
+    assert (well.level, well.count) == (Level.OK, 0)
+    held = AccountStatus(
+        provider="hiapi",
+        tokens=1.0,
+        refilled_ms=0,
+        paused_until_ms=T0 + 1,
+        paused_reason="throttled",
+        submits_paused_until_ms=T0 + 2,
+        submits_paused_reason="unavailable",
+    )
+    polls, submits = check_pauses([held], T0)
+    assert "hiapi: polls are paused until" in polls.what
+    assert "hiapi: submits are held back until" in submits.what
+    assert polls.hint.endswith("whenfinal providers resume hiapi")
+
+
+@pytest.mark.parametrize(
+    ("last", "level"),
+    [
+        (None, Level.WARN),
+        (BackupNote(at_ms=T0 - 8 * 86_400_000, place="s3"), Level.WARN),
+        (BackupNote(at_ms=T0 - 3_600_000, place="s3"), Level.OK),
+    ],
+)
+def test_the_age_of_the_last_backup_is_told(last: BackupNote | None, level: Level) -> None:
+    check = check_backup(last, LedgerFile(path=Path("whenfinal.db")), T0)
+    assert (check.level, check.since_ms, " ago" in check.what) == (level, None, last is not None)
+    assert ("whenfinal backup FILE" in check.hint) is (level is Level.WARN)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "level"), [([], Level.OK), ([{Scope.READ}], Level.WARN), ([{Scope.READ}, set(Scope)], Level.OK)]
+)
+def test_keys_of_which_none_may_operate_are_a_warning(scopes: list[set[Scope]], level: Level) -> None:
+    keys = [ApiKeyDigest(name=f"k{number}", scopes=frozenset(each), sha256=b"") for number, each in enumerate(scopes)]
+    check = check_keys(keys)
+    assert (check.level, check.count) == (level, len(keys))
+    assert ("whenfinal keys create" in check.hint) is (level is Level.WARN)

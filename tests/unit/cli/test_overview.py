@@ -15,7 +15,8 @@ from receiver.cli.program import build
 def test_the_overview_is_typers_help(columns: int) -> None:
     command = get_command(build(["--help"]))
     width = max(min(columns, 80) - 2, 50)
-    assert overview(columns) == command.get_help(Context(command, info_name="whenfinal", terminal_width=width)) + "\n"
+    context = Context(command, info_name="whenfinal", terminal_width=width, **command.context_settings)
+    assert overview(columns) == command.get_help(context) + "\n"
 
 
 @pytest.mark.parametrize("columns", [52, 80])

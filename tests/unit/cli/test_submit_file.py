@@ -38,7 +38,7 @@ def test_a_byte_order_mark_is_no_part_of_the_request() -> None:
 def test_a_lines_own_key_wins_over_the_prefix() -> None:
     lines = GOOD + "\n" + GOOD[:-1] + ', "idempotency_key": "own"}'
     read = read_requests("f", lines.encode(), own_key=None, key_prefix="p")
-    assert [each.request.idempotency_key for each in read] == ["p-1", "own"]
+    assert [each.key for each in read] == ["p-1", "own"]
 
 
 @pytest.mark.parametrize(

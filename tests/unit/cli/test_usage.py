@@ -1,13 +1,19 @@
 """Wrong usage: named, with status 2, before the settings or the ledger are read. And the help of every command."""
 
+import re
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from typer import Context
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from receiver.cli.command_list import COMMANDS, GROUPS, first_sentence
 from receiver.cli.console import CommandFailed
+from receiver.cli.examples import EXAMPLES, GROUP_EXAMPLES
 from receiver.cli.main import main
 from receiver.cli.outcome import lines_of, status_of
 from receiver.cli.program import build
@@ -23,6 +29,9 @@ SETTLE_WAYS = "give one of --task-id ID, --refused, --succeeded URL, --failed RE
     ("words", "message"),
     [
         ("tasks list --older-than 10", "not a duration"),
+        ("tasks list --since yesterday", "how long ago"),
+        ("tasks list --ended-by nobody", "'--ended-by': 'nobody' is none of callback, "),
+        ("tasks find", "TEXT"),
         ("tasks list --label nosign", "not of the form name=value"),
         ("tasks list --state done", "'--state': 'done' is none of queued, submitting, uncertain, refused, "),
         ("tasks list --limit 0", "--limit"),
@@ -39,7 +48,8 @@ SETTLE_WAYS = "give one of --task-id ID, --refused, --succeeded URL, --failed RE
         ("subscriptions create", "URL"),
         ("subscriptions create https://a.example --type task.nothing", "is none of task.succeeded"),
         ("subscriptions create https://a.example --label nosign", "not of the form name=value"),
-        ("subscriptions create https://a.example --rate many", "--rate"),
+        ("subscriptions create https://a.example --rate many", "'many' is not a number"),
+        ("subscriptions create https://a.example --rate nan", "'nan' is not a number"),
         ("subscriptions change sub_1 --clear url", "is none of description, types"),
         ("subscriptions rotate-secret sub_1 --overlap 24", "not a duration"),
         ("replay", "ID"),
@@ -65,7 +75,15 @@ def test_wrong_usage_is_named(words: str, message: str) -> None:
         ("tasks settle tsk_x --task-id y --look", SETTLE_WAYS),
         ("tasks settle tsk_x --refused --canceled", SETTLE_WAYS),
         ("tasks settle tsk_x --succeeded https://a.example/v --failed no", SETTLE_WAYS),
-        ("tasks settle --refused", "name the task: whenfinal tasks settle ID"),
+        ("tasks settle --refused", "name the tasks by their ids or by a filter; --all means every task"),
+        ("tasks settle --refused --all --overdue", "--all goes without a filter"),
+        ("tasks settle tsk_x tsk_y --task-id z --yes", "--task-id and --succeeded go with one ID"),
+        ("tasks settle tsk_x --canceled --provider hiapi", "filters and --dry-run go with --refused and --look"),
+        ("tasks cancel", "name the tasks by their ids or by a filter; --all means every task"),
+        ("tasks cancel tsk_x --provider hiapi", "give ids or a filter, not both"),
+        ("tasks cancel --label a=1 --label a=2", "a name is given twice"),
+        ("reconcile tsk_x --overdue", "give ids or a filter, not both"),
+        ("reconcile --overdue --dry-run --ask", "--ask goes with --provider, --older-than and ids only"),
         ("tasks settle --task-id y --yes", "name the task: whenfinal tasks settle ID"),
         ("tasks settle tsk_x --refused --force", "--force goes with --task-id"),
         ("tasks settle --look --force", "--force goes with --task-id"),
@@ -157,9 +175,36 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert loaded == {
         "receiver.cli",
         "receiver.cli.command_list",
+        "receiver.cli.examples",
         "receiver.cli.program",
         "receiver.cli.short",
         "receiver.cli.console",
         "receiver.runtime",
         "receiver.runtime.printable",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [(words, each) for table in (EXAMPLES, GROUP_EXAMPLES) for words, found in table.items() for each in found],
+)
+def test_each_example_of_a_help_is_a_command_line_that_is_understood(words: str, example: str) -> None:
+    given = shlex.split(re.split(" [<>] ", example)[0])
+    assert given[: len(words.split())] == words.split()
+    command: Any = get_command(build(given))
+    context = Context(command, info_name="whenfinal")
+    while hasattr(command, "commands"):
+        context, command, given = Context(command, parent=context), command.commands[given[0]], given[1:]
+    command.make_context(command.name, given, parent=context).close()
+
+
+def test_every_command_and_group_has_an_example() -> None:
+    assert set(EXAMPLES) == {words for words, _, _ in COMMANDS}
+    assert set(GROUP_EXAMPLES) == {"", *GROUPS}
+
+
+@pytest.mark.parametrize("words", ["", "tasks", "tasks list"])
+def test_h_is_help(words: str) -> None:
+    result = CliRunner().invoke(build(words.split()), [*words.split(), "-h"])
+    assert result.output == CliRunner().invoke(build(words.split()), [*words.split(), "--help"]).output
+    assert result.exit_code == 0

@@ -53,7 +53,7 @@ def test_blank_is_the_same_as_unset() -> None:
 
 def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
     known = list_settings(Settings)
-    assert len({each.env for each in known}) == len({each.path for each in known}) == 38
+    assert len({each.env for each in known}) == len({each.path for each in known}) == 42
     assert all(each.env.startswith("WHENFINAL_") and each.group and each.what for each in known)
 
 
@@ -65,6 +65,11 @@ def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
         ("WHENFINAL_SECRET_KEYS", f"{LONG_KEY}, {LONG_KEY}2", (LONG_KEY, f"{LONG_KEY}2")),
         ("WHENFINAL_ALLOW_PRIVATE", "10.0.0.0/8,fd00::/8", (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
         ("WHENFINAL_WEBHOOK_BACKOFF_S", "0.5, 2", (0.5, 2.0)),
+        (
+            "WHENFINAL_CORS_ORIGINS",
+            "https://app.example.com, http://127.0.0.1:5173,http://[::1]:8080,https://app.example.com",
+            ("https://app.example.com", "http://127.0.0.1:5173", "http://[::1]:8080"),
+        ),
         ("WHENFINAL_LEASE_S", "90.5", 90.5),
         ("WHENFINAL_SUBMIT_TRIES", "1", 1),
         ("WHENFINAL_LOG_LEVEL", "DEBUG", "debug"),
@@ -111,6 +116,15 @@ BAD = [
     ("WHENFINAL_API_KEYS", "ci:submit:short"),
     ("WHENFINAL_API_KEYS", f"ci:submit:{LONG_KEY},ci:read:{LONG_KEY}2"),
     ("WHENFINAL_API_KEYS", f"ci:submit:{LONG_KEY},cd:read:{LONG_KEY}"),
+    ("WHENFINAL_CORS_ORIGINS", "*"),
+    ("WHENFINAL_CORS_ORIGINS", "null"),
+    ("WHENFINAL_CORS_ORIGINS", "app.example.com"),
+    ("WHENFINAL_CORS_ORIGINS", "https://*.example.com"),
+    ("WHENFINAL_CORS_ORIGINS", "https://app.example.com/"),
+    ("WHENFINAL_CORS_ORIGINS", "https://App.example.com"),
+    ("WHENFINAL_CORS_ORIGINS", "https://app.example.com:443"),
+    ("WHENFINAL_CORS_ORIGINS", "https://app.example.com https://b.example.com"),
+    ("WHENFINAL_CORS_ORIGINS", "ftp://app.example.com"),
     ("WHENFINAL_ALLOW_PRIVATE", "10.0.0.1/8"),
     ("WHENFINAL_ALLOW_PRIVATE", "everything"),
     ("WHENFINAL_SUBMIT_TRIES", "0"),
@@ -278,6 +292,7 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "http://hooks.example.com"}, "WHENFINAL_PUBLIC_URL"),
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "https://localhost:8000"}, "WHENFINAL_PUBLIC_URL"),
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "https://10.1.2.3"}, "WHENFINAL_PUBLIC_URL"),
+    ({"WHENFINAL_DASHBOARD_URL": "http://ops.example.com"}, "WHENFINAL_DASHBOARD_URL"),
     ({**HIAPI, "WHENFINAL_PROVIDER_SPEED": "60"}, "WHENFINAL_PROVIDER_SPEED"),
     ({"WHENFINAL_PROVIDER_TIMEOUT_S": "61"}, "WHENFINAL_PROVIDER_TIMEOUT_S"),
     ({"WHENFINAL_WEBHOOK_CONNECT_S": "16"}, "WHENFINAL_WEBHOOK_CONNECT_S"),

@@ -4,13 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from receiver.cli.display.tables import timeline_table
 from receiver.reconcile.model.duration_report import WaitingPolls
 from receiver.reconcile.model.durations import DurationKey, Finish, estimate, learned
 from receiver.reconcile.model.poll_times import PollTimes
-from receiver.runtime.next_steps import TaskContext, entry_details, format_offset, next_steps
+from receiver.runtime.next_steps import TaskContext, next_steps
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
@@ -226,39 +224,6 @@ def test_of_many_pending_webhooks_the_first_ones_are_listed_and_the_others_count
     steps = next_steps(RUNNING, [_delivery()] * 1000, NOW).automatic
     assert len(steps) < 10
     assert steps[-1] == "995 more of its webhooks are due later."
-
-
-def test_the_timeline_counts_from_the_tasks_creation() -> None:
-    out = Console(width=80, force_terminal=False)
-    with out.capture() as captured:
-        out.print(timeline_table([_entry()], RUNNING.created_ms))
-    assert captured.get().split("  ") == ["+4.2 s", "observation", "poll says running\n"]
-    assert format_offset(-80) == "-80 ms"
-
-
-def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
-    failed = _entry(
-        detail={"error": {"code": "E1", "message": "no"}, "outputs": [{"type": "video", "url": "https://x/v"}]}
-    )
-    answered = _entry(kind="attempt", detail={"response": "go away"})
-    audited = _entry(kind="audit", detail={"refused": True})
-    assert [tuple(entry_details(entry)) for entry in (failed, answered, audited)] == [
-        ("E1: no", "video: https://x/v"),
-        ("answer: go away",),
-        ("refused: True",),
-    ]
-
-
-def test_the_reply_that_could_not_be_used_is_one_line_of_the_entry() -> None:
-    entry = _entry(detail={"reason": "502", "reply": "<html>\r\n\t502</html>"})
-    assert list(entry_details(entry)) == [r"reply: <html>\r\n\t502</html>"]
-    drawn = Console(width=80)
-    with drawn.capture() as captured:
-        drawn.print(timeline_table([_entry(detail={"reply": "\x1b[2J" + "x" * 1024})], 0))
-    assert "\x1b[2J" not in captured.get()
-    assert r"\x1b[2J" in captured.get()
-    assert captured.get().count("x") >= 1024
-    assert max(map(len, captured.get().splitlines())) <= 80
 
 
 def test_an_id_that_a_reply_names_is_shown_with_the_command_that_settles_it() -> None:

@@ -13,7 +13,7 @@ from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.endpoint_status import ResumedEndpoint
 from receiver.webhooks.model.replay import ReplayCount
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.model.views import probe_result, replay_result, subscription_view
 from submitter import api_webhooks
 from submitter.standard_webhooks import new_signing_key
@@ -63,6 +63,10 @@ def _full() -> Subscription:
     )
 
 
+def _view(subscription: Subscription, endpoint: EndpointState | None) -> api_webhooks.Subscription:
+    return subscription_view(subscription, endpoint, now_ms=T0)
+
+
 def _drawn(part: RenderableType, width: int) -> str:
     out = Console(width=width, force_terminal=False)
     with out.capture() as captured:
@@ -84,10 +88,10 @@ def test_a_view_is_read_back_from_its_json_as_it_was(
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
-    status = SubscriptionStatus(subscription=_full(), endpoint=_failing())
-    shown = json.dumps(subscription_view(status.subscription, status.endpoint, now_ms=T0).json_values())
-    shown += _drawn(subscription_sheet(status, T0), 300)
-    shown += _drawn(subscriptions_table([status], T0), 300)
+    view = _view(_full(), _failing())
+    shown = json.dumps(view.json_values())
+    shown += _drawn(subscription_sheet(view, T0), 300)
+    shown += _drawn(subscriptions_table([view], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
@@ -128,7 +132,7 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
     result = probe_result(attempt, ResumedEndpoint(was_failing=True, made_due=3))
     assert (result.delivered, result.status, result.response) == (delivered, status, "x")
     assert (result.was_failing, result.made_due) == (True, 3)
-    assert probe_line(attempt).plain.startswith("delivered" if delivered else "not delivered")
+    assert probe_line(result).startswith("delivered" if delivered else "not delivered")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
         "oldest_seq": 7,
         "dry_run": dry_run,
     }
-    line = replay_line(count, dry_run=dry_run).plain
+    line = replay_line(result).plain
     assert said in line
     assert "the oldest stored event is 7" in line
     assert ("worker" in line) != dry_run
@@ -153,11 +157,7 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_a_listing_fits_and_names_state_breaker_and_problem(width: int) -> None:
-    seen = [
-        SubscriptionStatus(subscription=_full(), endpoint=_failing()),
-        SubscriptionStatus(subscription=_subscription(), endpoint=_failing()),
-        SubscriptionStatus(subscription=_subscription(), endpoint=None),
-    ]
+    seen = [_view(_full(), _failing()), _view(_subscription(), _failing()), _view(_subscription(), None)]
     drawn = _drawn(subscriptions_table(seen, T0), width)
     words = " ".join(drawn.split())
     assert max(len(line.rstrip()) for line in drawn.splitlines()) <= width
@@ -166,15 +166,14 @@ def test_a_listing_fits_and_names_state_breaker_and_problem(width: int) -> None:
 
 
 def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there() -> None:
-    seen = [SubscriptionStatus(subscription=_full(), endpoint=_failing())]
+    seen = [_view(_full(), _failing())]
     drawn = _drawn(subscriptions_table(seen, T0), 100)
     assert "no room" not in drawn
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
 
 
 def test_a_sheet_says_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
-    status = SubscriptionStatus(subscription=_full(), endpoint=_failing())
-    drawn = " ".join(_drawn(subscription_sheet(status, T0), 200).split())
+    drawn = " ".join(_drawn(subscription_sheet(_view(_full(), _failing()), T0), 200).split())
     assert all(
         words in drawn
         for words in ("answered 410 Gone", "breaker open", "failures in a row 5", "v1a", "2 a second", "film=1")

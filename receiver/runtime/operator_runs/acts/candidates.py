@@ -61,7 +61,12 @@ async def _look_at(services: Services, provider: str, lost: Sequence[Task]) -> l
 
 
 def _not_seen(task: Task, problem: str) -> ItemResult:
-    return ItemResult(item=task.id, is_done=False, words=problem, found=to_json({"problem": problem, "candidates": []}))
+    return ItemResult(
+        item=task.id,
+        is_done=False,
+        words=problem,
+        found=to_json({"provider": task.provider, "problem": problem, "candidates": []}),
+    )
 
 
 def _seen(search: Search) -> ItemResult:
@@ -70,6 +75,7 @@ def _seen(search: Search) -> ItemResult:
     if clear is not None:
         words = f"{search.listing.listed} listed; exactly one fits: {clear.listed.provider_task_id}"
     found = {
+        "provider": search.task.provider,
         "problem": search.listing.problem,
         "why": why,
         "listed": search.listing.listed,

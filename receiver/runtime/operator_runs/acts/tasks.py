@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import ReconcileItem
+from receiver.runtime.canceling import cancel_task
 from receiver.runtime.operator_runs.acts.act import LEFT, PAGE, Condition, Work
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
@@ -17,6 +19,9 @@ TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
 
 #: These run on until somebody cancels them, and their provider's id is known, or they are still ours.
 TO_CANCEL = frozenset(TaskState) - ENDED - UNRESOLVED
+
+#: Polls that say nothing about the task, because of the provider or of us.
+_NO_ANSWER = frozenset({PollResult.DENIED, PollResult.FORBIDDEN, PollResult.THROTTLED, PollResult.UNAVAILABLE})
 
 #: Each is one request, which may take as long as the provider's timeout; a stop waits for no second one.
 CANCELED_AT_ONCE = 1
@@ -81,7 +86,8 @@ def _reconciled(item: TaskId, found: ReconcileItem | None) -> ItemResult:
         return ItemResult(item=item, is_done=False, words=found.skipped)
     after = found.after or found.state
     said = "unchanged" if after is found.state else f"{found.state.value}, now {after.value}"
-    return ItemResult(item=item, words=f"{said}: {found.finding.value}" if found.finding else said)
+    words = f"{said}: {found.finding.value}" if found.finding else said
+    return ItemResult(item=item, is_done=found.finding not in _NO_ANSWER, words=words)
 
 
 async def cancel(services: Services, items: Sequence[str], _condition: Condition, actor: str) -> Sequence[ItemResult]:
@@ -90,20 +96,13 @@ async def cancel(services: Services, items: Sequence[str], _condition: Condition
 
 
 async def _cancel(services: Services, task_id: TaskId, actor: str) -> ItemResult:
-    if await services.store.queue.cancel(task_id, actor=actor, now_ms=services.clock()):
-        services.commit_notifier.notify()
-        return ItemResult(item=task_id, words="taken out of the queue; its provider never got it")
-    task = await services.store.tasks.task(task_id)
-    if task is None:
-        return ItemResult(item=task_id, is_done=False, words="there is no such task any more")
-    configured = services.providers.get(task.provider)
-    if configured is None:
-        return ItemResult(item=task_id, is_done=False, words=f"{task.provider} is not among the configured providers")
     try:
-        outcome = await services.operator.cancel(task, configured, actor=actor)
+        outcome = await cancel_task(services, task_id, actor=actor)
     except TransportError as error:
-        words = f"{task.provider} does not answer: {type(error).__name__}; its state is polled now"
+        words = f"the provider does not answer: {type(error).__name__}; its state is polled now"
         return ItemResult(item=task_id, is_done=False, words=words)
     if isinstance(outcome, NotCanceled):
         return ItemResult(item=task_id, is_done=False, words=outcome.reason)
+    if outcome.was_queued:
+        return ItemResult(item=task_id, words="taken out of the queue; its provider never got it")
     return ItemResult(item=task_id, words="the provider accepted the request; the next poll shows the end")

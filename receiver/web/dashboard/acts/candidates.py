@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from receiver.runtime.explaining import has_list
 from receiver.runtime.operator_runs.acts.candidates import LOOK, LOOKED_FOR_MOST
+from receiver.runtime.operator_runs.looks import accepted, seen_by_task
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.runtime.services import Services
 from receiver.tasks.lost_submits import PAGES_IN_ALL
@@ -71,26 +72,26 @@ async def plan_accept(asked: Asked) -> ActPlan:
     filters, tasks = await _tasks(asked, ACCEPTED_MOST)
     now_ms = asked.services.clock()
     looks = [each for each in await recent_looks(asked.services, now_ms) if not each.is_open]
-    accepted = doubtful.accepted(tasks, doubtful.seen_by_task(looks), now_ms)
-    digest = doubtful.digest_of(accepted)
+    clear = accepted(tasks, seen_by_task(looks), now_ms)
+    digest = doubtful.digest_of(clear)
     refusal = "No task of this filter has exactly one candidate in a look of the last 30 minutes: look first."
-    if accepted:
+    if clear:
         is_as_shown = asked.is_preview or asked.value("accepted") == digest
         refusal = "" if is_as_shown else "What would be accepted is not what the preview showed: look at it again."
     shown = [
-        Touched(text=name, address=f"{ROOT}/tasks/{name}", note=f"as {each['id']}") for name, each in accepted.items()
+        Touched(text=name, address=f"{ROOT}/tasks/{name}", note=f"as {each['id']}") for name, each in clear.items()
     ]
     return ActPlan(
         title="Accept the only candidates",
-        button=f"Accept the candidate of {counted(len(accepted), 'task')}",
+        button=f"Accept the candidate of {counted(len(clear), 'task')}",
         sentences=(
-            f"{counted(len(accepted), 'uncertain submit')} with exactly one candidate will be settled with its id.",
+            f"{counted(len(clear), 'uncertain submit')} with exactly one candidate will be settled with its id.",
             "Each is polled at once, and ends as its provider says.",
             "A wrong id gives a caller another caller's film, and its own result is lost.",
             "A task that was settled meanwhile, and an id that another task has, are left alone.",
         ),
-        condition={"accepted": accepted},
-        expected=len(accepted),
+        condition={"accepted": clear},
+        expected=len(clear),
         touched=shown[:TOUCHED_SHOWN],
         refusal=refusal,
         back=DOUBTFUL.address(filters),

@@ -16,7 +16,7 @@ ROOT = "/ops"
 LONGEST_NEXT = 2_000  # characters of the page that a sign-in leads back to
 
 
-def is_from_elsewhere(method: str, headers: Mapping[str, str], *, public_url: str | None, has_cookie: bool) -> bool:
+def is_from_elsewhere(method: str, headers: Mapping[str, str], *, own_url: str | None, has_cookie: bool) -> bool:
     """Whether a request that may change something comes from a page that is not ours, or does not prove that it is.
 
     Without a cookie and without both headers it does not come from a browser, and carries nobody's rights.
@@ -26,15 +26,15 @@ def is_from_elsewhere(method: str, headers: Mapping[str, str], *, public_url: st
     if "sec-fetch-site" in headers:
         return headers["sec-fetch-site"] != "same-origin"
     if "origin" in headers:
-        return headers["origin"] not in own_origins(headers.get("host", ""), public_url)
+        return headers["origin"] not in own_origins(headers.get("host", ""), own_url)
     return has_cookie
 
 
-def own_origins(host: str, public_url: str | None) -> frozenset[str]:
+def own_origins(host: str, own_url: str | None) -> frozenset[str]:
     """The origins of our pages. A proxy may speak https to the browser and plain http to us."""
     origins = {f"http://{host}"} if host else set()
-    if public_url is not None:
-        parts = urlsplit(public_url)
+    if own_url is not None:
+        parts = urlsplit(own_url)
         origins.add(f"{parts.scheme}://{parts.netloc}")
     return frozenset(origins)
 
@@ -43,7 +43,7 @@ def own_origins(host: str, public_url: str | None) -> frozenset[str]:
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
-def why_no_sign_in(headers: Mapping[str, str], public_url: str | None) -> str | None:
+def why_no_sign_in(headers: Mapping[str, str], own_url: str | None) -> str | None:
     """Why no key may be given at the address that the browser shows; None where it may.
 
     A key in plain http can be read on its way, so the address must be https or of this machine.
@@ -51,19 +51,19 @@ def why_no_sign_in(headers: Mapping[str, str], public_url: str | None) -> str | 
     host = _shown_host(headers)
     if host is not None and _is_this_machine(host):
         return None
-    if public_url is None:
+    if own_url is None:
         return (
             "Sign-in wants https, or an address of this machine. Set WHENFINAL_PUBLIC_URL to the https address of this "
-            "service, or open a tunnel to it and use http://127.0.0.1."
+            "service, or WHENFINAL_DASHBOARD_URL to that of the dashboard; or open a tunnel to it and use http://127.0.0.1."
         )
-    parts = urlsplit(public_url)
+    parts = urlsplit(own_url)
     if parts.scheme != "https":
         return (
-            "Sign-in wants https, and WHENFINAL_PUBLIC_URL is plain http. Set it to an https address, or open a tunnel "
-            "to this service and use http://127.0.0.1."
+            "Sign-in wants https, and the dashboard's address is plain http. Set WHENFINAL_PUBLIC_URL or "
+            "WHENFINAL_DASHBOARD_URL to an https address, or open a tunnel to this service and use http://127.0.0.1."
         )
     if host is not None and host.lower() != parts.netloc.lower():
-        return f"Sign-in works at the address in WHENFINAL_PUBLIC_URL only: https://{parts.netloc}{ROOT}"
+        return f"Sign-in works only at https://{parts.netloc}{ROOT}, where the settings say that the dashboard is."
     return None
 
 
@@ -78,11 +78,11 @@ def _shown_host(headers: Mapping[str, str]) -> str | None:
     return None if _is_this_machine(host) and any(name in headers for name in _FORWARDED) else host
 
 
-def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
+def is_secure(headers: Mapping[str, str], own_url: str | None) -> bool:
     """Whether the browser reaches us by https: it says so with a POST, and without that the settings do."""
     if "origin" in headers:
         return headers["origin"].startswith("https:")
-    is_https = public_url is not None and public_url.startswith("https:")
+    is_https = own_url is not None and own_url.startswith("https:")
     return is_https and not _is_this_machine(headers.get("host", ""))
 
 

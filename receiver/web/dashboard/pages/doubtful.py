@@ -6,10 +6,11 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from receiver.runtime.explaining import has_list
+from receiver.runtime.operator_runs import looks
 from receiver.tasks.model.candidates import prompt_of
 from receiver.tasks.model.search import TaskSearch
 from receiver.web.dashboard.acts.candidates import recent_looks
-from receiver.web.dashboard.model import doubtful, task_filter
+from receiver.web.dashboard.model import task_filter
 from receiver.web.dashboard.model.doubtful import DOUBTFUL
 from receiver.web.dashboard.model.list_filter import Pairs
 from receiver.web.dashboard.page import Page, View, redirect, rows_address
@@ -61,12 +62,12 @@ async def _rows(view: View, ids: Sequence[TaskId]) -> dict[str, object]:
     """The tasks with their requests, what was found for each, and the looks that are under way."""
     services = view.services
     tasks = [task for each in ids if (task := await services.store.tasks.task(each)) is not None]
-    looks = await recent_looks(services, view.now_ms)
+    recent = await recent_looks(services, view.now_ms)
     return {
         "tasks": [(task, prompt_of(task)) for task in tasks],
-        "seen": doubtful.seen_by_task(looks),
-        "looking": [each for each in looks if each.is_open],
+        "seen": looks.seen_by_task(recent),
+        "looking": [each for each in recent if each.is_open],
         "listing": {task.provider: has_list(services, task.provider) for task in tasks},
         "consoles": {name: each.account.base_url for name, each in services.providers.items()},
-        "old_ms": doubtful.LOOK_OLD_MS,
+        "old_ms": looks.LOOK_OLD_MS,
     }

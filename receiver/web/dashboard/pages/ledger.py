@@ -4,10 +4,13 @@ import platform
 from importlib.metadata import version
 
 from receiver.config.in_force import settings_in_force
+from receiver.runtime.key_repository import FIRST_ID
 from receiver.store.migrate import applied_migrations
 from receiver.store.open import ledger_at
 from receiver.web.dashboard.model import ledger_sheet
 from receiver.web.dashboard.page import Page, View
+
+KEYS_MOST = 100  # on the page; `GET /v1/keys` has all of them
 
 
 async def show_ledger(view: View) -> Page:
@@ -32,8 +35,9 @@ async def show_ledger(view: View) -> Page:
         "processes": [(each, ledger_sheet.is_gone(each, now_ms), each.id == services.owner) for each in processes],
         "version": version("whenfinal"),
         "python": platform.python_version(),
-        "keys": sorted(services.api_keys, key=lambda key: key.name),
-        "are_keys_set": bool(settings.api.keys),
+        "set_keys": sorted(services.keyring.settings_keys, key=lambda key: key.name),
+        "made_keys": await store.keys.page(limit=KEYS_MOST),
+        "first_key": FIRST_ID,
         "given": [each for each in in_force if not each.is_default],
         "default": [each for each in in_force if each.is_default],
     }

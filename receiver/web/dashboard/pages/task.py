@@ -6,11 +6,12 @@ from starlette.responses import Response
 
 from receiver.runtime.explaining import explain_task
 from receiver.tasks.file_requests import FileRequests
+from receiver.tasks.model.file_names import file_names
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
-from receiver.web.dashboard.guard import PAGE_HEADERS
+from receiver.web.dashboard.errors import to_page
+from receiver.web.dashboard.guard import MEDIA_HEADERS, PAGE_HEADERS
 from receiver.web.dashboard.live import LiveStreams, TaskStream
-from receiver.web.dashboard.media import MediaSlots, MediaStream
 from receiver.web.dashboard.model.task_sheet import (
     DELIVERIES_MOST,
     FIRST_LINES,
@@ -24,13 +25,11 @@ from receiver.web.dashboard.model.task_sheet import (
 )
 from receiver.web.dashboard.page import Page, View, session_of
 from receiver.web.dashboard.session import session_cookie
+from receiver.web.media import MediaSlots, MediaStream, WantedFile
 from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import Output, TaskId
 from submitter.providers.contract import Account
 from submitter.providers.registry import SERVES_FILES
-
-#: Of a saved file, by how it is shown. What it really is, its program finds out.
-_SUFFIXES = {"video": "mp4", "audio": "mp3", "image": "img"}
 
 _NUMBER = re.compile("[0-9]{1,3}")
 
@@ -94,8 +93,7 @@ async def show_output(view: View) -> MediaStream:
     if not shows_media(output, has_key=configured is not None):
         detail = f"It needs the key of {task.provider}, which is not configured any more."
         raise Problem(Kind.NOT_FOUND, detail)
-    suffix = _SUFFIXES[media_kind(output.type, output.url)]
-    name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
+    name = file_names(task.id, task.outputs)[number] if view.asked("download") else None
     return _media(view, output, None if configured is None else configured.account, name)
 
 
@@ -113,18 +111,16 @@ def _media(view: View, output: Output, account: Account | None, file_name: str |
     if view.request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise Problem(Kind.FORBIDDEN, "Files are shown on pages of this dashboard only.")
     slots: MediaSlots = view.request.app.state.media_slots
-    return MediaStream(
-        requests=FileRequests(
-            account=account,
-            files=None if account is None else SERVES_FILES.get(account.adapter),
-            own=view.services.transport,
-            guarded=view.services.webhook_transport,
-        ),
-        slots=slots,
+    files = None if account is None else SERVES_FILES.get(account.adapter)
+    own, guarded = view.services.transport, view.services.webhook_transport
+    wanted = WantedFile(
+        requests=FileRequests(account=account, files=files, own=own, guarded=guarded),
         output=output,
-        wanted_range=view.request.headers.get("range"),
+        range=view.request.headers.get("range"),
         file_name=file_name,
+        holder=None,
     )
+    return MediaStream(wanted, slots=slots, headers=MEDIA_HEADERS, to_answer=to_page)
 
 
 async def _task(view: View) -> Task:

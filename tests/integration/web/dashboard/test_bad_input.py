@@ -71,7 +71,7 @@ async def _all_ended(service: Served) -> tuple[OperatorRun, ...]:
 
 
 def _cookie(service: Served, name: str = "all", **changes: Any) -> str:
-    key = next(each for each in service.services.api_keys if each.name == name)
+    key = next(each for each in service.services.keyring.keys if each.name == name)
     values: dict[str, Any] = {"nonce": "n" * 22, "now_s": service.services.clock() // 1000} | changes
     return sign_session(values.pop("secrets", [SECRET_KEY]), values.pop("key", key), **values)
 

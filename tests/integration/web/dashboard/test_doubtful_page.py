@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from receiver.runtime.operator_runs import looks as kept_looks
 from receiver.runtime.operator_runs.acts import ACTS
 from receiver.tasks.lost_submits import LostSubmits, NoList
-from receiver.web.dashboard.model import doubtful
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.integration.web.dashboard.test_acts import ended, fields_of
@@ -157,7 +157,7 @@ async def test_an_old_look_is_no_ground_to_accept_anything(scene: Scene, monkeyp
     await loses(service, sim)
     async with visiting(service) as browser:
         await looks(service, browser)
-        monkeypatch.setattr(doubtful, "LOOK_OLD_MS", -1)
+        monkeypatch.setattr(kept_looks, "LOOK_OLD_MS", -1)
         assert "look first" in is_page(await browser.get("/ops/acts/settle-candidates"))
         assert "look again" in is_page(await browser.get("/ops/doubtful"))
 
@@ -170,7 +170,7 @@ async def test_a_look_is_too_old_to_accept_anything_when_the_button_is_pressed_n
     async with visiting(service) as browser:
         run = await looks(service, browser)
         fields = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
-        monkeypatch.setattr(doubtful, "LOOK_OLD_MS", int(fields["at"][0]) - run.ended_ms)
+        monkeypatch.setattr(kept_looks, "LOOK_OLD_MS", int(fields["at"][0]) - run.ended_ms)
         await asyncio.sleep(0.002)
         assert "look first" in is_page(await browser.post("/ops/acts/settle-candidates", data=fields), 409)
     assert (await service.services.store.tasks.states([name]))[name] is TaskState.UNCERTAIN

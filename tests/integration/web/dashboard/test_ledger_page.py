@@ -27,7 +27,7 @@ async def test_an_empty_ledger_says_what_it_is_and_that_it_has_no_backup(service
     page = await _page(service)
     assert "ledger.db" in page
     assert "SQLite 3." in page
-    assert "0017_processes" in page
+    assert "0018_api_keys" in page
     assert "No backup of this ledger was noted" in page
     assert "whenfinal backup FILE" in page
     assert "events 30 days, attempts 30 days, timelines 30 days" in page
@@ -75,7 +75,7 @@ async def test_keys_show_by_name_and_scopes_and_nothing_secret_shows(tmp_path: P
             assert f'<span class="text">{name}</span>' in page
         assert '<span class="badge busy">you</span>' in page
         secrets = [SECRET_KEY, HIAPI_SECRET, "sim-hiapi-key", "sim-dashscope-key", *(key for _, key in KEYS.values())]
-        secrets += [each.sha256.hex() for each in service.services.api_keys]
+        secrets += [each.sha256.hex() for each in service.services.keyring.keys]
         for secret in secrets:
             assert secret not in page
         assert "WHENFINAL_RECONCILE_CONCURRENCY" in page
@@ -86,3 +86,25 @@ async def test_keys_show_by_name_and_scopes_and_nothing_secret_shows(tmp_path: P
         given, _, default = page.partition("settings that are at their defaults")
         assert "hiapi, signed=hiapi, dashscope" in given
         assert "WHENFINAL_LEASE_S" in default
+
+
+async def test_created_keys_show_their_limits_their_use_and_their_end(service: Served) -> None:
+    wanted = {
+        "name": "farm",
+        "scopes": ["read"],
+        "providers": ["hiapi", "dashscope"],
+        "label": "team=<script>alert(1)</script>",
+    }
+    made = (await service.post("/v1/keys", wanted)).json()
+    page = await _page(service)
+    row = page[page.index(">farm<") :].partition("</tr>")[0]
+    assert "dashscope, hiapi" in row
+    assert "team=&lt;" in row
+    assert "not yet" in row
+    assert "key all" in row
+    assert "revoked" not in row
+    assert made["key"] not in page
+    await service.http.delete(f"/v1/keys/{made['id']}", headers=service.key("all"))
+    page = await _page(service)
+    assert "revoked" in page[page.index(">farm<") :].partition("</tr>")[0]
+    assert "<script>alert" not in page

@@ -46,6 +46,25 @@ async def test_behind_https_the_cookie_goes_nowhere_else(tmp_path: Path) -> None
     assert "domain" not in cookie.lower()
 
 
+async def test_a_dashboard_at_an_address_of_its_own_takes_keys_there_and_not_at_the_public_one(tmp_path: Path) -> None:
+    async with (
+        served(
+            tmp_path,
+            WHENFINAL_PUBLIC_URL="https://hooks.example",
+            WHENFINAL_DASHBOARD_URL="https://ops.internal.example",
+        ) as service,
+        visiting(service, None) as browser,
+    ):
+        key = {"key": KEYS["read"][1]}
+        elsewhere = {"Host": "hooks.example", "Origin": "https://hooks.example"}
+        refused = is_page(await browser.post("/ops/sign-in", data=key, headers=elsewhere), 403)
+        assert "https://ops.internal.example/ops" in refused
+        headers = {"Host": "ops.internal.example", "Origin": "https://ops.internal.example"}
+        answer = await browser.post("/ops/sign-in", data=key, headers=headers)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/ops")
+        assert answer.headers["set-cookie"].startswith("__Host-whenfinal_ops=")
+
+
 async def test_a_wrong_key_is_refused_in_words_and_many_are_slowed_down(service: Served) -> None:
     async with visiting(service, None) as browser:
         for _ in range(TRIES):
@@ -90,7 +109,7 @@ async def test_a_sign_out_ends_the_session_in_this_browser(service: Served) -> N
 
 
 async def test_an_old_session_leads_to_the_sign_in_with_words(service: Served) -> None:
-    key = next(each for each in service.services.api_keys if each.name == "read")
+    key = next(each for each in service.services.keyring.keys if each.name == "read")
     now_s = service.services.clock() // 1000
     old = sign_session([SECRET_KEY], key, nonce="n" * 22, now_s=now_s - SESSION_S - 10)
     async with visiting(service, None) as browser:

@@ -10,18 +10,18 @@ HTTPS = "https://ops.example"
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_a_method_that_changes_nothing_may_come_from_anywhere(method: str) -> None:
     headers = {"sec-fetch-site": "cross-site", "origin": "https://evil.example", "host": "ops.example"}
-    assert not is_from_elsewhere(method, headers, public_url=HTTPS, has_cookie=True)
+    assert not is_from_elsewhere(method, headers, own_url=HTTPS, has_cookie=True)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 def test_a_browser_that_names_another_site_is_refused_whatever_its_origin_says(site: str) -> None:
     headers = {"sec-fetch-site": site, "origin": HTTPS, "host": "ops.example"}
-    assert is_from_elsewhere("POST", headers, public_url=HTTPS, has_cookie=True)
+    assert is_from_elsewhere("POST", headers, own_url=HTTPS, has_cookie=True)
 
 
 def test_a_browser_that_names_the_same_origin_passes() -> None:
     headers = {"sec-fetch-site": "same-origin", "host": "127.0.0.1:8000"}
-    assert not is_from_elsewhere("POST", headers, public_url=None, has_cookie=True)
+    assert not is_from_elsewhere("POST", headers, own_url=None, has_cookie=True)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_a_browser_that_names_the_same_origin_passes() -> None:
 )
 def test_without_a_site_the_origin_must_be_ours(origin: str, host: str, is_refused: bool) -> None:
     headers = {"origin": origin, "host": host}
-    assert is_from_elsewhere("POST", headers, public_url=HTTPS, has_cookie=True) == is_refused
+    assert is_from_elsewhere("POST", headers, own_url=HTTPS, has_cookie=True) == is_refused
 
 
 def test_a_cookie_without_either_header_is_refused_and_no_cookie_is_no_browser() -> None:
-    assert is_from_elsewhere("POST", {"host": "ops.example"}, public_url=HTTPS, has_cookie=True)
-    assert not is_from_elsewhere("POST", {"host": "ops.example"}, public_url=HTTPS, has_cookie=False)
+    assert is_from_elsewhere("POST", {"host": "ops.example"}, own_url=HTTPS, has_cookie=True)
+    assert not is_from_elsewhere("POST", {"host": "ops.example"}, own_url=HTTPS, has_cookie=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "localhost"])

@@ -1,1 +1,0 @@
-"""The checks of `whenfinal doctor`: each says what it found and, where something is wrong, how to fix it."""
