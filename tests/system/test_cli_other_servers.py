@@ -16,7 +16,7 @@ PROBLEM = (
 )
 OTHERS = {
     "a route that it does not have": (PROBLEM.replace("DETAIL", "No such address."), "does not know this request"),
-    "a proxy's 502": ("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n<html>", "status 502 of something that is not whenfinal"),
+    "a proxy's 502": ("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n<html>", "something that is not whenfinal"),
     "a login page": ("HTTP/1.1 302 Found\r\nLocation: /login\r\nConnection: close\r\n\r\n", "status 302"),
     "a cut answer": (f'{JSON}Content-Length: 999\r\n\r\n{{"providers":[', "ended before the answer"),
     "no HTTP": ("SSH-2.0-OpenSSH_9.6\r\n", "ended before the answer"),
