@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -47,8 +49,14 @@ def build_app(
     """Return the application over services that its lifespan opens."""
     app = make_application(open_services, pages=_dashboard() if has_dashboard else NO_PAGES, takes_on_runs=True)
     app.state.reference = None  # rendered by a task, when it is first asked for
-    app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
+    app.state.openapi = describe_api
     return app
+
+
+@cache
+def describe_api() -> dict[str, Any]:
+    """The OpenAPI document, made when it is first asked for, because most processes are never asked."""
+    return build_document(ROUTES, version=version("whenfinal"))
 
 
 def _dashboard() -> Pages:

@@ -1,5 +1,7 @@
 """Whether this process is alive, whether it can do its work, and the description of its API."""
 
+import asyncio
+
 from receiver.config.api_keys import Scope
 from receiver.store.accounts import AccountStatus
 from receiver.web.auth import find_caller
@@ -35,7 +37,8 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    return JsonAnswer(body=context.request.app.state.openapi)
+    """In a thread, because other requests would wait while it is made."""
+    return JsonAnswer(body=await asyncio.to_thread(context.request.app.state.openapi))
 
 
 def _account(status: AccountStatus, now_ms: int) -> Account:

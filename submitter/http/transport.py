@@ -10,10 +10,11 @@ Every exception of the libraries is translated by one question: can a byte of th
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 
 import aiohttp
@@ -182,10 +183,16 @@ def _check_literal(guard: AddressGuard | None, host: str) -> None:
         guard_address(guard, str(address))
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """The certificates that are trusted, read once for a process: that takes longer than opening all else here."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @asynccontextmanager
 async def open_transport(limits: TransportLimits, guard: AddressGuard | None = None) -> AsyncIterator[Transport]:
     """Open a transport. Without a guard it reaches every address, as for providers, whose URLs the operator sets."""
-    tls = httpx.create_ssl_context(trust_env=False)
+    tls = tls_context()
     session = open_session(Connector(guard, limit=limits.connections, tls=tls))
     transport = Transport(AiohttpTransport(verify=tls, trust_env=False, client=session), limits, guard)
     try:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from submitter.http.transport import tls_context
 from tests.support.service import KEYS, Served
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -13,7 +14,9 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 @asynccontextmanager
 async def visiting(service: Served, key: str | None = "all") -> AsyncIterator[httpx.AsyncClient]:
     """A client with a session of this key; None: signed out. It follows no redirect."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=90, headers=SAME_ORIGIN) as client:
+    async with httpx.AsyncClient(
+        base_url=service.url, verify=tls_context(), trust_env=False, timeout=90, headers=SAME_ORIGIN
+    ) as client:
         if key is not None:
             answer = await client.post("/ops/sign-in", data={"key": KEYS[key][1], "next": "/ops/tasks"})
             assert answer.status_code == 303, answer.text

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from playwright.async_api import Locator, Page, expect
 from receiver.runtime.background import working
 from submitter.model import ENDED
 from submitter.simulator import PLATFORMS, Simulator, SimulatorConfig, running
+from tests.support import preloaded
 from tests.support.browser import visiting_with_browser
-from tests.support.cli import TIMEOUT_S, WHENFINAL
+from tests.support.cli import TIMEOUT_S
 from tests.support.raw_server import Peer, RawServer, reply, serving
 from tests.support.service import KEYS, Served, served
 
@@ -95,15 +97,14 @@ class Night:
             "WHENFINAL_URL": self.service.url,
             "WHENFINAL_API_KEY": KEYS["all"][1],
         }
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            WHENFINAL, *arguments, cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+        run = partial(
+            preloaded.run, folder=self.folder, environment=environment, stdin=stdin.encode(), timeout_s=TIMEOUT_S
         )
-        async with asyncio.timeout(TIMEOUT_S):
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode == status, (arguments, out.decode(), err.decode())
+        done = await asyncio.to_thread(run, arguments)
+        out = done.out.decode()
+        assert done.status == status, (arguments, out, done.err.decode())
         assert not list(self.folder.iterdir())
-        return out.decode()
+        return out
 
     async def shell_json(self, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (await self.shell(*arguments, "-o", "json", status=status)).splitlines()]

@@ -24,6 +24,7 @@ from receiver.web.bodies import Bodies
 from receiver.web.openapi import statuses
 from receiver.web.routes import ROUTES
 from receiver.web.server import server_config
+from submitter.http.transport import tls_context
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.builders import T0, a_task
@@ -130,7 +131,7 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
         app = build_app(opened, has_dashboard=settings.dashboard.is_on)
         url = await stack.enter_async_context(serving(app, listener))
         hooks = {"response": [_is_described]}
-        client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=90, event_hooks=hooks)
+        client = httpx.AsyncClient(base_url=url, verify=tls_context(), trust_env=False, timeout=90, event_hooks=hooks)
         http = await stack.enter_async_context(client)
         stack.callback(services.feed.close)
         yield Served(url=url, services=services, http=http, app=app)

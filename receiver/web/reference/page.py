@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,10 +23,14 @@ _PACKAGE = "receiver.web.reference"
 async def show_reference(context: RequestContext[NoQuery, NoBody]) -> Response:
     state, settings = context.request.app.state, context.services.settings
     if state.reference is None:
-        has_dashboard = settings.dashboard.is_on
-        state.reference = asyncio.create_task(asyncio.to_thread(render, state.openapi, has_dashboard=has_dashboard))
+        rendering = partial(_rendered, state.openapi, has_dashboard=settings.dashboard.is_on)
+        state.reference = asyncio.create_task(asyncio.to_thread(rendering))
     # Shielded, because others wait for the same page.
     return Response(await asyncio.shield(state.reference), media_type="text/html", headers=_headers())
+
+
+def _rendered(describe: Callable[[], Values], *, has_dashboard: bool) -> bytes:
+    return render(describe(), has_dashboard=has_dashboard)
 
 
 def render(document: Values, *, has_dashboard: bool) -> bytes:
