@@ -69,13 +69,14 @@ def load_settings(
 
     What is not set has its value of `defaults`; what is in `instead` has that one, whatever is set.
     """
-    from receiver.config.settings import Settings, config_error, read_settings  # noqa: PLC0415 - imports pydantic, and a listing starts quickly because it needs the variables alone
+    from receiver.config.settings import config_error, read_settings  # noqa: PLC0415 - imports pydantic, and a listing starts quickly because it needs the variables alone
 
     variables, unread = read_variables(environ, dotenv)
     read = read_settings({**(defaults or {}), **variables, **(instead or {})})
-    if isinstance(read, Settings) and not unread:
-        return read
-    raise config_error((*unread, *(() if isinstance(read, Settings) else read)))
+    problems = (*unread, *(read if isinstance(read, tuple) else ()))
+    if isinstance(read, tuple) or problems:
+        raise config_error(problems)
+    return read
 
 
 def load_shell_settings(url: str | None) -> "ShellSettings":
@@ -83,7 +84,6 @@ def load_shell_settings(url: str | None) -> "ShellSettings":
 
     A URL of `.env` is used with a key of `.env` alone: in a folder of somebody else it may lead anywhere.
     """
-    from receiver.config.sections import ShellSettings  # noqa: PLC0415 - imports pydantic, which a listing does not need
     from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - imports pydantic, which a listing does not need
 
     given = _given(None) if url is None else {**_given(None), _URL: url}
@@ -95,13 +95,12 @@ def load_shell_settings(url: str | None) -> "ShellSettings":
             raise ConfigError(problem, hint=f"name the service with --url or export {_URL}, or write its key to .env")
         variables = {**given, **written}
     read = read_shell_settings(variables)
-    if isinstance(read, ShellSettings) and (read.url is None or not unread):
+    if not isinstance(read, tuple) and (read.url is None or not unread):
         return read
-    problems = () if isinstance(read, ShellSettings) else read
-    named = (
-        each._replace(variable="--url") if each.variable == _URL and url is not None else each for each in problems
-    )
-    raise config_error((*unread, *named))
+    problems = (*unread, *(read if isinstance(read, tuple) else ()))
+    if url is None:
+        raise config_error(problems)
+    raise config_error([each._replace(variable="--url") if each.variable == _URL else each for each in problems])
 
 
 def wants_json_log() -> bool:

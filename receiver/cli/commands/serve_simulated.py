@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,8 +61,10 @@ def _settings(simulator: Simulator, config: SimulatorConfig, url: str, folder: s
 def _from_here(listener: socket.socket) -> str:
     """The URL of a listener as this machine reaches it."""
     host, port = listener.getsockname()[:2]
-    own = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, and not listened on
-    return f"http://{own[host]}:{port}" if host in own else server.address_of(listener)
+    address = ip_address(host)
+    if not address.is_unspecified:
+        return server.address_of(listener)
+    return f"http://127.0.0.1:{port}" if address.version == 4 else f"http://[::1]:{port}"
 
 
 def _show_key(settings: Settings, url: str, key: str) -> None:
