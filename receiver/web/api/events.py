@@ -5,7 +5,7 @@ import re
 from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
-from receiver.web.api.known_providers import is_known, not_known
+from receiver.web.api.known_providers import first_unknown, not_known
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.limits import both, kept_filter
 from receiver.web.problems import Kind, Problem, invalid, streams_full
@@ -67,19 +67,16 @@ async def _filter_of(
 ) -> EventFilter:
     """Return the filter, kept to the limits of the key.
 
-    Raise a 400 problem for unknown providers and for two values of one label.
+    Raise a 400 problem for the first unknown provider and for two values of one label.
     """
     query = context.query
-    unknown = [
-        not_known(context, f"provider.{place}")
-        for place, name in enumerate(query.provider)
-        if not await is_known(context, name)
-    ]
+    unknown = await first_unknown(context, query.provider)
+    violations = [] if unknown is None else [not_known(context, f"provider.{query.provider.index(unknown)}")]
     pairs = [(name, value) for name, _, value in (label.partition("=") for label in query.label)]
     if len({name for name, _ in pairs}) < len(pairs):
-        unknown.append(Violation(field="label", rule="names a label twice", accepted="one value for each name"))
-    if unknown:
-        raise invalid(Kind.MALFORMED, *unknown)
+        violations.append(Violation(field="label", rule="names a label twice", accepted="one value for each name"))
+    if violations:
+        raise invalid(Kind.MALFORMED, *violations)
     wanted = EventFilter(
         types=frozenset(query.type),
         providers=frozenset(query.provider),

@@ -84,6 +84,12 @@ async def test_events_of_a_provider_that_is_no_longer_configured_are_still_found
     assert [event["seq"] for event in page["events"]] == [1]
 
 
+async def test_of_many_unknown_providers_the_first_is_named(service: Served) -> None:
+    names = "&".join(f"provider=p{number}" for number in range(49))
+    problem = is_problem(await service.get(f"/v1/events?provider=hiapi&{names}"), 400)
+    assert [each["field"] for each in problem["errors"]] == ["provider.1"]
+
+
 async def test_a_provider_whose_tasks_are_all_gone_may_still_be_named(service: Served) -> None:
     accounts = service.services.store.accounts
     await accounts.pause("elsewhere", until_ms=1, reason="throttled", alarm=None, now_ms=1)  # as a request does
