@@ -1,11 +1,7 @@
 """The client installs and runs without the service: built, installed alone, and its samples run against a service."""
 
-import os
-import re
 import subprocess
-import sys
 import tomllib
-import venv
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import README, SUBMITTER, fences
-from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli, read_settings
+from tests.support.cli import API_KEYS, OPERATOR, Cli, read_settings
+from tests.support.wheels import ROOT, build_wheel, install_wheel, run
 
-ROOT = Path(__file__).resolve().parents[2]
-PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 #: Those that it names, and what they need.
 NEEDS = {
     *("annotated-types", "anyio", "certifi", "cffi", "cryptography", "h11", "httpcore", "httpx", "idna", "pip"),
@@ -32,47 +27,19 @@ for each in pkgutil.walk_packages(submitter.__path__, "submitter."):
 """
 
 
-def _run(*command: str | Path, cwd: Path, **more: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | more
-    run = subprocess.run(
-        command, cwd=cwd, env=environment, check=False, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
-
-
 def _section(page: Path, heading: str) -> str:
     return page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT / "submitter", cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(ROOT / "submitter", tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a new environment that holds the wheel and what it asks for, in the versions of the lock."""
-    folder = tmp_path_factory.mktemp("environment")
-    versions = folder / "versions.txt"
-    versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv/bin/python"
-    install = (
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--constraint",
-        versions,
-    )
-    _run(python, *install, wheel, cwd=folder)
-    return python
+    return install_wheel(wheel, tmp_path_factory.mktemp("environment")) / "python"
 
 
 @pytest.fixture
@@ -101,10 +68,10 @@ def test_the_wheel_holds_the_client_its_licence_and_nothing_of_the_providers(whe
 
 
 def test_it_brings_only_what_it_names_and_all_of_it_imports(python: Path, tmp_path: Path) -> None:
-    listed = _run(python, "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check", cwd=tmp_path)
+    listed = run(python, "-m", "pip", "list", "--format", "freeze", "--disable-pip-version-check", cwd=tmp_path)
     assert {line.partition("==")[0].lower().replace("_", "-") for line in listed.splitlines()} <= NEEDS
-    assert "submitter.client.sync_client" in _run(python, "-W", "error", "-c", EVERY_MODULE, cwd=tmp_path).split()
-    assert "No broken requirements" in _run(python, "-m", "pip", "check", cwd=tmp_path)
+    assert "submitter.client.sync_client" in run(python, "-W", "error", "-c", EVERY_MODULE, cwd=tmp_path).split()
+    assert "No broken requirements" in run(python, "-m", "pip", "check", cwd=tmp_path)
 
 
 def test_the_sample_of_each_client_runs_against_a_service(python: Path, url: str, tmp_path: Path) -> None:
@@ -112,7 +79,7 @@ def test_the_sample_of_each_client_runs_against_a_service(python: Path, url: str
         fences(_section(README, "Python client"), "python"),
         fences(_section(SUBMITTER, "The client"), "python"),
     )
-    done = _run(python, "-c", plain.replace(STANDARD_URL, url), cwd=tmp_path, KEY=OPERATOR)
+    done = run(python, "-c", plain.replace(STANDARD_URL, url), cwd=tmp_path, KEY=OPERATOR)
     assert done.startswith("succeeded ['http://")
     following = follower.replace(STANDARD_URL, url)
     with subprocess.Popen([python, "-c", following], env={"KEY": OPERATOR}, stdout=subprocess.PIPE, text=True) as it:

@@ -1,17 +1,12 @@
 """The wheel is what people install: built, installed with its own dependencies alone, run away from the checkout."""
 
-import os
 import re
-import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
+from tests.support.wheels import ROOT, build_wheel, install_wheel, run
 
 #: What the extras `postgres` and `otel` are for.
 NEED_AN_EXTRA = {
@@ -33,41 +28,15 @@ for name in {modules}:
 """
 
 
-def _run(*command: str | Path, cwd: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    run = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of a new environment that holds the wheel, and of the lock only what the wheel asks for."""
-    folder = tmp_path_factory.mktemp("environment")
-    versions = folder / "versions.txt"
-    versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
-    venv.create(folder / "venv", with_pip=True)
-    programs = folder / "venv/bin"
-    install = (
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--constraint",
-        versions,
-    )
-    _run(programs / "python", *install, wheel, cwd=folder)
-    return programs
+    return install_wheel(wheel, tmp_path_factory.mktemp("environment"))
 
 
 #: Of the client alone, which `test_client_wheel` builds.
@@ -76,7 +45,7 @@ OF_THE_CLIENT = {"submitter/LICENSE", "submitter/pyproject.toml"}
 
 def _package_files_of_the_checkout() -> set[str]:
     listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "receiver", "submitter")
-    names = {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    names = {name for name in run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
     assert names >= OF_THE_CLIENT
     return names - OF_THE_CLIENT
 
@@ -101,14 +70,14 @@ def test_the_wheel_holds_the_licence_and_names_it(wheel: Path) -> None:
 
 
 def test_the_installed_command_answers_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
-    said = _run(installed / "whenfinal", "--help", cwd=tmp_path)
+    said = run(installed / "whenfinal", "--help", cwd=tmp_path)
     assert "serve" in said
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_installed_command_makes_its_database_from_its_own_migrations(installed: Path, tmp_path: Path) -> None:
     database = tmp_path / "ledger.db"
-    _run("env", f"WHENFINAL_DATABASE_URL=sqlite:///{database}", installed / "whenfinal", "migrate", cwd=tmp_path)
+    run("env", f"WHENFINAL_DATABASE_URL=sqlite:///{database}", installed / "whenfinal", "migrate", cwd=tmp_path)
     assert database.stat().st_size > 0
 
 
@@ -118,9 +87,9 @@ def test_every_module_imports_with_the_dependencies_of_the_wheel_alone_but_those
     files = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py") and "__main__" not in name]
     modules = sorted(name[:-3].replace("/", ".").removesuffix(".__init__") for name in files)
     (tmp_path / "every.py").write_text(IMPORT_EACH.format(modules=modules))
-    assert _run(installed / "python", "every.py", cwd=tmp_path).split() == sorted(NEED_AN_EXTRA)
+    assert run(installed / "python", "every.py", cwd=tmp_path).split() == sorted(NEED_AN_EXTRA)
     assert set(modules) > NEED_AN_EXTRA
 
 
 def test_the_installed_dependencies_agree_with_each_other(installed: Path, tmp_path: Path) -> None:
-    assert "No broken requirements" in _run(installed / "python", "-m", "pip", "check", cwd=tmp_path)
+    assert "No broken requirements" in run(installed / "python", "-m", "pip", "check", cwd=tmp_path)

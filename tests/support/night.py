@@ -238,6 +238,17 @@ class Act:
     settings: tuple[tuple[str, str], ...] = ()
 
 
+async def repairs(on: Trouble) -> None:
+    """The subscriber answers 2xx from now on."""
+    on.subscriber.is_repaired = True
+
+
+async def gets_each_once(on: Trouble) -> None:
+    """The subscriber has taken one webhook about each task."""
+    taken = await on.subscriber.has_taken(len(on.tasks))
+    assert len(taken) == len(on.tasks)
+
+
 async def shown_in_shell(on: Trouble, check: str, words: str) -> None:
     """The doctor has a row about it, read again until it is there."""
     async with asyncio.timeout(120):

@@ -4,7 +4,7 @@ import asyncio
 
 from playwright.async_api import expect
 
-from tests.support.night import VIDEO, Act, Trouble, shown_by_api, shown_in_shell
+from tests.support.night import VIDEO, Act, Trouble, gets_each_once, repairs, shown_by_api, shown_in_shell
 from tests.support.service import ORDER
 from tests.support.subscriptions_over_http import create_subscription
 
@@ -132,14 +132,10 @@ async def _fails_a_subscriber(on: Trouble) -> None:
         await on.submits(ORDER)
 
 
-async def _repairs(on: Trouble) -> None:
-    on.subscriber.is_repaired = True
-
-
 async def _resume_the_subscription_at_the_page(on: Trouble) -> None:
     alarm = await on.night.alarm("endpoint_failing")
     await expect(alarm).to_contain_text("Its breaker is open")
-    await _repairs(on)
+    await repairs(on)
     await alarm.get_by_role("link", name="Subscription sub_").click()
     await on.night.page.get_by_role("button", name="Resume…").click()
     await on.night.does("Resume it")
@@ -150,7 +146,7 @@ async def _resume_the_subscription_in_the_shell(on: Trouble) -> None:
     async with asyncio.timeout(120):
         while (await on.night.shell_json("subscriptions", "list"))[0]["breaker"]["state"] != "open":
             await asyncio.sleep(0.1)
-    await _repairs(on)
+    await repairs(on)
     await on.night.shell("subscriptions", "resume", on.subscription)
 
 
@@ -159,13 +155,8 @@ async def _resume_the_subscription_over_the_api(on: Trouble) -> None:
         path = f"/v1/subscriptions/{on.subscription}"
         while (await on.night.api("GET", path))["breaker"]["state"] != "open":
             await asyncio.sleep(0.1)
-    await _repairs(on)
+    await repairs(on)
     await on.night.api("POST", f"{path}/resume")
-
-
-async def _gets_each_once(on: Trouble) -> None:
-    taken = await on.subscriber.has_taken(len(on.tasks))
-    assert len(taken) == len(on.tasks)
 
 
 # Dead letters: sent again once their receiver is repaired.
@@ -178,7 +169,7 @@ async def _makes_a_dead_letter(on: Trouble) -> None:
 async def _redeliver_at_the_page(on: Trouble) -> None:
     alarm = await on.night.alarm("dead_letters")
     await expect(alarm).to_contain_text("1 dead letter")
-    await _repairs(on)
+    await repairs(on)
     await alarm.get_by_role("link", name="Dead letters").click()
     await expect(on.night.page.locator("tbody tr")).to_have_count(1)
     await on.night.page.get_by_role("button", name="Redeliver…").click()
@@ -188,13 +179,13 @@ async def _redeliver_at_the_page(on: Trouble) -> None:
 
 async def _redeliver_in_the_shell(on: Trouble) -> None:
     await shown_in_shell(on, "notify", "warn dead letters at hosts of notify: 1")
-    await _repairs(on)
+    await repairs(on)
     await on.night.shell("deliveries", "redeliver", "--state", "dead", "--yes")
 
 
 async def _redeliver_over_the_api(on: Trouble) -> None:
     await shown_by_api(on, "notify", "warn dead letters at hosts of notify: 1")
-    await _repairs(on)
+    await repairs(on)
     await on.night.api_run("/v1/deliveries/redeliver", {"state": ["dead"]})
 
 
@@ -340,14 +331,14 @@ ACTS = {
         page=_resume_the_subscription_at_the_page,
         shell=_resume_the_subscription_in_the_shell,
         api=_resume_the_subscription_over_the_api,
-        ended=_gets_each_once,
+        ended=gets_each_once,
     ),
     "a dead letter is sent again": Act(
         trouble=_makes_a_dead_letter,
         page=_redeliver_at_the_page,
         shell=_redeliver_in_the_shell,
         api=_redeliver_over_the_api,
-        ended=_gets_each_once,
+        ended=gets_each_once,
         settings=(("WHENFINAL_WEBHOOK_BACKOFF_S", "0.1"),),
     ),
     "an overdue task is polled": Act(

@@ -4,13 +4,21 @@ import asyncio
 from pathlib import Path
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.support.night import Act, Trouble, shown_by_api, shown_in_shell
 from tests.support.service import ORDER
 
 FILM = {"film": "7"}
 OTHER_FILM = {"film": "8"}
+
+
+async def _filter_by_film(page: Page) -> None:
+    """The list of the film's tasks, as a person comes to it."""
+    await page.get_by_role("link", name="Tasks", exact=True).click()
+    await page.get_by_text("Filters", exact=True).click()
+    await page.get_by_label("Label", exact=True).fill("film=7")
+    await page.get_by_role("button", name="Show", exact=True).click()
 
 
 # A submit that did not arrive: the provider's list has nothing, and it is settled as refused.
@@ -68,10 +76,7 @@ async def _queues_two_films(on: Trouble) -> None:
 async def _cancel_all_at_the_page(on: Trouble) -> None:
     page, alarm = on.night.page, await on.night.alarm("paused")
     await expect(alarm).to_contain_text("4 tasks wait in the queue")
-    await page.get_by_role("link", name="Tasks", exact=True).click()
-    await page.get_by_text("Filters", exact=True).click()
-    await page.get_by_label("Label", exact=True).fill("film=7")
-    await page.get_by_role("button", name="Show", exact=True).click()
+    await _filter_by_film(page)
     await expect(page.locator("tbody tr")).to_have_count(3)
     await page.get_by_role("button", name="Cancel…", exact=True).click()
     for task in on.tasks:
@@ -111,10 +116,7 @@ async def _loses_a_file(on: Trouble) -> None:
 
 async def _download_at_the_page(on: Trouble) -> None:
     page = on.night.page
-    await page.get_by_role("link", name="Tasks", exact=True).click()
-    await page.get_by_text("Filters", exact=True).click()
-    await page.get_by_label("Label", exact=True).fill("film=7")
-    await page.get_by_role("button", name="Show", exact=True).click()
+    await _filter_by_film(page)
     await page.get_by_role("link", name=on.task).click()
     async with page.expect_download() as starting:
         await page.get_by_role("link", name="Download", exact=True).click()

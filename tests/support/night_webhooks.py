@@ -9,14 +9,9 @@ from playwright.async_api import expect
 
 from submitter.errors import WebhookNotVerified
 from submitter.standard_webhooks import verify_webhook
-from tests.support.night import Act, Trouble, shown_by_api, shown_in_shell
+from tests.support.night import Act, Trouble, gets_each_once, repairs, shown_by_api, shown_in_shell
 from tests.support.service import ORDER
 from tests.support.subscriptions_over_http import create_subscription
-
-
-async def _repairs(on: Trouble) -> None:
-    on.subscriber.is_repaired = True
-
 
 # A host of `notify` that fails: its breaker is open, and it has dead letters; it is resumed with them.
 
@@ -37,7 +32,7 @@ async def _resume_the_host_at_the_page(on: Trouble) -> None:
     page, alarm = on.night.page, await on.night.alarm("endpoint_failing")
     await expect(alarm).to_contain_text("A notify address has failed")
     await expect(alarm).to_contain_text("Its breaker is open")
-    await _repairs(on)
+    await repairs(on)
     await alarm.get_by_role("link", name="Notify addresses").click()
     await expect(page.locator("tbody tr")).to_contain_text("answered 500 (Internal Server Error)")
     await page.get_by_role("button", name="Resume with dead letters…").click()
@@ -51,7 +46,7 @@ async def _resume_the_host_in_the_shell(on: Trouble) -> None:
     async with asyncio.timeout(120):
         while (found := (await on.night.shell_json("endpoints", "list", "--failing"))[0])["breaker"]["failures"] < 5:
             await asyncio.sleep(0.1)
-    await _repairs(on)
+    await repairs(on)
     (resumed,) = await on.night.shell_json("endpoints", "resume", found["endpoint"], "--dead-letters")
     _has_resumed_it_all(found, resumed)
 
@@ -61,7 +56,7 @@ async def _resume_the_host_over_the_api(on: Trouble) -> None:
     async with asyncio.timeout(60):
         while (found := (await _failing_hosts(on))[0])["breaker"]["failures"] < 5:
             await asyncio.sleep(0.1)
-    await _repairs(on)
+    await repairs(on)
     order = {"endpoint": found["endpoint"], "dead_letters": True}
     resumed = await on.night.api("POST", "/v1/endpoints/resume", order)
     _has_resumed_it_all(found, resumed)
@@ -77,11 +72,6 @@ async def _failing_hosts(on: Trouble) -> list[dict[str, Any]]:
     return found
 
 
-async def _gets_each_once(on: Trouble) -> None:
-    taken = await on.subscriber.has_taken(len(on.tasks))
-    assert len(taken) == len(on.tasks)
-
-
 # A subscriber that is repaired: its subscription is disabled meanwhile, tested, enabled, and what it missed replayed.
 
 
@@ -92,7 +82,7 @@ async def _breaks_down(on: Trouble) -> None:
 
 async def _is_repaired_while_a_task_ends(on: Trouble) -> None:
     await on.night.has(await on.submits(ORDER), "succeeded")
-    await _repairs(on)
+    await repairs(on)
 
 
 async def _repair_at_the_page(on: Trouble) -> None:
@@ -167,7 +157,7 @@ async def _gets_each_and_the_test_once(on: Trouble) -> None:
 
 
 async def _leaks_a_secret(on: Trouble) -> None:
-    await _repairs(on)
+    await repairs(on)
     made = await create_subscription(on.night.service, url=on.subscriber.server.url)
     on.subscription = made["id"]
     on.secrets.append(made["secret"])
@@ -222,7 +212,7 @@ WEBHOOKS = {
         page=_resume_the_host_at_the_page,
         shell=_resume_the_host_in_the_shell,
         api=_resume_the_host_over_the_api,
-        ended=_gets_each_once,
+        ended=gets_each_once,
         settings=(("WHENFINAL_WEBHOOK_BACKOFF_S", "0.1"),),
     ),
     "a subscriber is repaired": Act(

@@ -51,8 +51,8 @@ def run(
     arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: bytes, timeout_s: float
 ) -> Done:
     """Run a command to its end. Raise TimeoutError, after it was killed, when it takes longer."""
-    order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
-    with _Streams.opened(stdin) as streams, _ordered(order, streams, timeout_s) as connection:
+    with _Streams.opened(stdin) as streams, _ordered(arguments, folder, environment, streams) as connection:
+        connection.settimeout(timeout_s)
         status = int(connection.recv(64))
         return Done(status=status, out=streams.written(streams.out), err=streams.written(streams.err))
 
@@ -62,8 +62,8 @@ def started(
     arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], says: str, timeout_s: float
 ) -> Iterator[str]:
     """Give the line of standard error in which a server says this. It is killed at the end."""
-    order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
-    with _Streams.opened(b"") as streams, _ordered(order, streams, timeout_s) as connection:
+    with _Streams.opened(b"") as streams, _ordered(arguments, folder, environment, streams) as connection:
+        connection.settimeout(timeout_s)
         until_s = time.monotonic() + timeout_s
         while (line := _line_with(says, streams.written(streams.err).decode())) is None:
             is_over = select.select([connection], [], [], 0.02)[0]
@@ -100,13 +100,15 @@ class _Streams:
 
 
 @contextmanager
-def _ordered(order: Mapping[str, Any], streams: _Streams, timeout_s: float) -> Iterator[socket.socket]:
+def _ordered(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], streams: _Streams
+) -> Iterator[socket.socket]:
     """A connection on which the status comes; when it is closed, the command is killed."""
+    order = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    text = json.dumps(order).encode()
+    numbers = [stream.fileno() for stream in (streams.given, streams.out, streams.err)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(_server())
-        connection.settimeout(timeout_s)
-        text = json.dumps(order).encode()
-        numbers = [stream.fileno() for stream in (streams.given, streams.out, streams.err)]
         socket.send_fds(connection, [_LENGTH.pack(len(text))], numbers)
         connection.sendall(text)
         yield connection
