@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import typer
@@ -13,8 +14,6 @@ from submitter.client.client import Client
 from submitter.errors import ReceiverRefused
 
 T = TypeVar("T")
-
-_MALFORMED = 400
 
 _OURS = re.compile(r"tsk_[0-9A-Za-z_]{1,40}")
 
@@ -48,7 +47,7 @@ async def find_id(client: Client, name: str) -> str:
     try:
         page = await client.tasks.list(provider=provider, task_id=rest, limit=1)
     except ReceiverRefused as error:
-        if error.problem.status != _MALFORMED:
+        if error.problem.status != HTTPStatus.BAD_REQUEST:
             raise
         raise no_task(name) from error  # no account has this name, or no provider such ids
     if not page.tasks:

@@ -8,9 +8,14 @@ given_names: ContextVar[frozenset[str]] = ContextVar("given_names", default=froz
 
 #: Members whose option does not follow from their name; the first that the command has.
 _OTHER: dict[str, tuple[str, ...]] = {
+    "endpoint": ("--endpoint", "HOST"),
+    "first_seq": ("--from-seq",),
+    "last_seq": ("--to-seq",),
     "name": ("NAME",),
     "secret": ("--secret-file",),
+    "text": ("TEXT",),
     "url": ("--endpoint", "URL"),
+    "which": ("--only",),
 }
 
 _UNITS = ("_per_s", "_s")

@@ -37,7 +37,7 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    """In a thread, because other requests would wait while it is made."""
+    """The first one makes the document, in a thread, because other requests would wait for it."""
     return JsonAnswer(body=await asyncio.to_thread(context.request.app.state.openapi))
 
 

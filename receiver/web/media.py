@@ -97,7 +97,6 @@ class MediaStream(Response):
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun, wanted, disconnect = False, self._wanted, Disconnect()
-        now = asyncio.get_running_loop().time
 
         async def taken(message: Message) -> None:
             try:
@@ -112,10 +111,11 @@ class MediaStream(Response):
                 has_begun = True
                 await taken({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
                 if scope["method"] != "HEAD":
-                    earned_until = now()
+                    until = asyncio.get_running_loop().time()
                     async for chunk in media.chunks:
-                        earned_until += len(chunk) / SLOWEST_BYTES_S
-                        limit.reschedule(max(limit.when() or 0.0, earned_until))
+                        until += len(chunk) / SLOWEST_BYTES_S
+                        if until > (limit.when() or 0.0):
+                            limit.reschedule(until)
                         await taken({"type": "http.response.body", "body": chunk, "more_body": True})
                 await taken({"type": "http.response.body", "body": b"", "more_body": False})
         except (NoMedia, TransportError, TimeoutError) as error:

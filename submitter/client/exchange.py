@@ -15,7 +15,6 @@ from submitter.client.requests import checked_url
 
 log = logging.getLogger("submitter.client.stream")
 
-
 #: The first that fits, where the system has no words of its own.
 _CAUSES: tuple[tuple[type[httpx.RequestError], str], ...] = (
     (httpx.ConnectTimeout, "no connection in time"),
@@ -67,7 +66,8 @@ def cause_of(error: httpx.RequestError) -> str:
     return str(error) or type(error).__name__
 
 
-def _words_of(error: OSError) -> str | None:
+def _words_of(error: OSError) -> str:
+    """The words of the system; "" where it has none."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"its certificate is not valid: {error.verify_message}"
@@ -76,8 +76,8 @@ def _words_of(error: OSError) -> str | None:
         case socket.gaierror():
             words = error.strerror or ""
         case _:
-            words = os.strerror(error.errno) if error.errno else ""  # asyncio has words of its own
-    return words[:1].lower() + words[1:] or None
+            words = os.strerror(error.errno) if error.errno else ""  # those of asyncio name the address once more
+    return words[:1].lower() + words[1:]
 
 
 def at_once(step: Now | NewKey | Tell) -> float | str | None:

@@ -29,7 +29,7 @@ def backup(*, file: File = None, made: Made = None) -> None:
     if (file is None) == (made is None):
         raise CommandFailed("give a FILE, or --made PLACE", status=USAGE)
     if is_elsewhere():
-        note("WHENFINAL_URL is not used: a backup is made on the machine of the ledger, of the ledger of its settings")
+        note("WHENFINAL_URL is not used: this copies the ledger that the settings of this machine name")
     settings = prepare(creating=False)
     place = _copied(settings, file) if file is not None else _named(made or "")
     run_on_ledger(settings, lambda: _note(settings, place))

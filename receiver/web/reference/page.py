@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,14 +23,11 @@ _PACKAGE = "receiver.web.reference"
 async def show_reference(context: RequestContext[NoQuery, NoBody]) -> Response:
     state, settings = context.request.app.state, context.services.settings
     if state.reference is None:
-        rendering = partial(_rendered, state.openapi, has_dashboard=settings.dashboard.is_on)
-        state.reference = asyncio.create_task(asyncio.to_thread(rendering))
+        has_dashboard = settings.dashboard.is_on
+        rendering = asyncio.to_thread(lambda: render(state.openapi(), has_dashboard=has_dashboard))
+        state.reference = asyncio.create_task(rendering)
     # Shielded, because others wait for the same page.
     return Response(await asyncio.shield(state.reference), media_type="text/html", headers=_headers())
-
-
-def _rendered(describe: Callable[[], Values], *, has_dashboard: bool) -> bytes:
-    return render(describe(), has_dashboard=has_dashboard)
 
 
 def render(document: Values, *, has_dashboard: bool) -> bytes:

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,9 @@ from submitter.client.client import Client
 from submitter.client.sync_client import SyncClient
 from submitter.errors import ReceiverUnreachable
 from tests.support.certificates import write_certificate
-from tests.support.raw_server import Peer, replying, serving
+from tests.support.raw_server import Peer, serving
 
 KEY = "k" * 40
-
-
-async def _closing(peer: Peer, _: int) -> None:
-    peer.writer.close()
 
 
 async def _words(url: str, timeout_s: float = 30) -> str:
@@ -41,13 +39,26 @@ async def test_an_address_that_refuses_and_a_name_that_is_none() -> None:
     assert "ame" in await _words("http://no-such-host.invalid")  # in the words of the system
 
 
-async def test_servers_that_close_or_speak_another_protocol() -> None:
-    async with serving(_closing) as server:
-        assert await _words(server.url) == "no answer: the connection ended before the answer, or it is no HTTP"
-        assert (await _words(server.url.replace("http:", "https:"), timeout_s=1)).startswith("no answer: ")
-    async with serving(replying(b"SSH-2.0-OpenSSH_9.7\r\n\r\n")) as server:
-        assert await _words(server.url) == "no answer: the connection ended before the answer, or it is no HTTP"
-        assert (await _words(server.url.replace("http:", "https:"), timeout_s=1)).startswith("no answer: ")
+@asynccontextmanager
+async def _greeting(*words: bytes) -> AsyncIterator[str]:
+    """The address of a server that speaks first, and closes when it has heard anything."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(words))
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("words", [b"", b"SSH-2.0-OpenSSH_9.7\r\n"], ids=["nothing", "SSH"])
+async def test_servers_that_close_or_speak_another_protocol(words: bytes) -> None:
+    async with _greeting(words) as address:
+        assert await _words(f"http://{address}") == (
+            "no answer: the connection ended before the answer, or it is no HTTP"
+        )
+        assert (await _words(f"https://{address}")).startswith("no answer: no TLS connection: ")
 
 
 async def test_a_server_that_is_silent() -> None:

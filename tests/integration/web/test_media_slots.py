@@ -89,6 +89,24 @@ async def test_a_large_file_may_take_longer_than_a_small_one(tmp_path: Path, mon
         assert (await service.get(FILE, key="read")).content == 4 * FILM
 
 
+@pytest.mark.parametrize("has_length", [True, False])
+async def test_a_file_over_the_limit_is_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_length: bool
+) -> None:
+    monkeypatch.setattr(opening, "MAX_BYTES", len(FILM) - 1)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"
+    whole = head + b"Content-Length: %d\r\n\r\n" % len(FILM) + FILM
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(FILM) + FILM + b"\r\n0\r\n\r\n"
+    async with serving(replying(whole if has_length else chunked)) as server, _succeeding(tmp_path, server) as service:
+        if has_length:
+            refused = is_problem(await service.get(FILE, key="read"), 502)
+            assert refused["detail"] == "The file has 65,536 bytes, and at most 65,535 are handed on."
+        else:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await service.get(FILE, key="read")
+        await _until_taken(service, 0)
+
+
 async def test_a_file_that_comes_in_drops_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "AT_LEAST_S", 0.2)
 
