@@ -20,9 +20,12 @@ class Range(ApiModel):
 class ModelLimits(ApiModel):
     """A model that `video` takes at a configured provider, and its limits.
 
-    An empty list or null: the model does not have the member of `video`, except `prompt_weight`, where null means no
-    documented limit; a Chinese character weighs 2, any other 1. `durations` are in seconds. `reference_images` counts
-    pictures; a `first_frame` is required where it is true.
+    An empty list or null: the model does not have the member of `video`. Exceptions: `prompt_weight`, in which a
+    Chinese character weighs 2 and any other 1, and `prompt_characters` are the longest prompt, null meaning that none
+    is documented so; an empty `only_durations` means that all of `durations` are offered. Both are in seconds.
+    `reference_images` counts pictures, `negative_prompt` characters. A `first_frame` is required where it is true,
+    unless `first_frame_optional`; `ratio_for_text` means that a ratio excludes a first frame, `required` names further
+    members that must be given.
     """
 
     provider: str
@@ -30,11 +33,20 @@ class ModelLimits(ApiModel):
     kinds: tuple[VideoKind, ...]
     ratios: tuple[str, ...]
     resolutions: tuple[str, ...]
-    durations: Range
+    durations: Range | None
+    only_durations: tuple[int, ...]
     prompt_required: bool
     prompt_weight: int | None
+    prompt_characters: int | None
+    negative_prompt: int | None
     reference_images: Range | None
     first_frame: bool
+    first_frame_optional: bool
+    last_frame: bool
+    frames_exclude_references: bool
+    ratio_for_text: bool
+    audio: bool
+    required: tuple[str, ...]
     image_schemes: tuple[str, ...]
     seed: Range | None
     watermark: bool

@@ -5,6 +5,7 @@
     ├── CallbackError           a callback that does not count
     │   ├── BadSignature        absent where a secret is configured, or wrong
     │   ├── StaleCallback       the signature is right and its time is outside the replay window
+    │   ├── UnreadableKeys      fetched, and not the public keys that the provider documents
     │   └── UnreadableCallback  not what the provider documents
     ├── WebhookNotVerified      a message that is not a verified webhook of ours
     ├── TransportError          an HTTP exchange gave no reply
@@ -75,6 +76,10 @@ class BadSignature(CallbackError):
 
 class StaleCallback(CallbackError):
     """The signature is right and its timestamp is outside the configured window."""
+
+
+class UnreadableKeys(CallbackError):
+    """A fetched document holds no public key of the documented kind."""
 
 
 class UnreadableCallback(CallbackError):

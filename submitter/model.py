@@ -235,7 +235,15 @@ class CancelRefused:
     error: TaskError
 
 
-CancelOutcome = CancelAccepted | CancelRefused | NotFound | Throttled | Denied | Unavailable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanceledAtOnce:
+    """The provider has canceled the task and does not know it any more, so no later status shows the end."""
+
+    #: The provider's own words.
+    message: str
+
+
+CancelOutcome = CancelAccepted | CanceledAtOnce | CancelRefused | NotFound | Throttled | Denied | Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,14 +61,17 @@ class CheckedRequest(BaseModel):
 class VideoRequest(CheckedRequest):
     """A request for one video, in words that all providers share. None leaves a field to the provider.
 
-    Text to video has only a prompt, image to video a `first_frame`, reference to video `reference_images`, which the
-    prompt names as `[Image 1]` or `character1`. `duration` is in seconds of video.
+    Text to video has only a prompt, image to video a `first_frame` and perhaps a `last_frame`, reference to video
+    `reference_images`, which the prompt names as `[Image 1]` or `character1`. `duration` is in seconds of video.
     """
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     prompt: Text | None = None
     reference_images: Annotated[tuple[Url, ...], Field(strict=False, max_length=100, fail_fast=True), at_most(100)] = ()
     first_frame: Url | None = None
+    last_frame: Url | None = None
+    negative_prompt: Text | None = None
+    audio: bool | None = None
     resolution: Annotated[str, StringConstraints(max_length=50)] | None = None
     ratio: Annotated[str, StringConstraints(max_length=50)] | None = None
     duration: int | None = None

@@ -61,11 +61,13 @@ class AccountSettings(Section):
         ),
         danger="A wrong end word ends tasks that still run, and an end is final.",
     )
-
-
-class CallbackAccountSettings(AccountSettings):
-    """The settings of an account whose provider sends callbacks."""
-
+    secret_key: HeaderText | None = setting(
+        "SECRET_KEY",
+        unit="text",
+        what="The secret of a pair of keys, of which API_KEY is then the access key; each request is signed with it.",
+        danger="Without it API_KEY itself is sent.",
+        secret=True,
+    )
     webhook_secret: HeaderText | None = setting(
         "WEBHOOK_SECRET",
         unit="text",
@@ -81,6 +83,12 @@ class CallbackAccountSettings(AccountSettings):
         what="How far a signature's time may be from ours; 0 switches the check off.",
         danger="0 lets old callbacks be replayed (they change nothing).",
     )
+    keys_url: HttpUrl | None = setting(
+        "KEYS_URL",
+        unit="URL",
+        what="Where the provider publishes the public keys that verify its callbacks.",
+        danger="Whoever answers there can sign callbacks. https, except to this machine or a private network.",
+    )
 
 
 def prefix_of(name: str) -> str:
@@ -91,11 +99,31 @@ def prefix_of(name: str) -> str:
 def list_account_settings(name: str, can: Capabilities) -> tuple[Setting, ...]:
     """The settings of an account by their whole names, without its adapter's options."""
     prefix = prefix_of(name)
-    defaults = {"BASE_URL": can.default_base_url or "", "MAX_IN_FLIGHT": str(can.max_in_flight or "")}
+    defaults = {
+        "BASE_URL": can.default_base_url or "",
+        "MAX_IN_FLIGHT": str(can.max_in_flight or ""),
+        "KEYS_URL": can.keys_url or "",
+    }
+    absent = _absent_settings(can)
     return tuple(
         replace(each, env=prefix + each.env, default=defaults.get(each.env, each.default))
-        for each in list_settings(_model_of(can))
+        for each in list_settings(AccountSettings)
+        if each.env not in absent
     )
+
+
+def _absent_settings(can: Capabilities) -> Mapping[str, str]:
+    """The settings that an account of this platform does not have, each with the reason."""
+    called_back = can.callback or can.account_callback
+    silent = f"{can.title} does not call back"
+    unsigned = f"{can.title} signs no callback with a secret" if called_back else silent
+    without = {
+        "SECRET_KEY": (can.has_key_pair, f"{can.title} has no pairs of keys"),
+        "WEBHOOK_SECRET": (can.callback_secret, unsigned),
+        "SIGNATURE_WINDOW_S": (can.callback_secret or can.keys_url is not None, unsigned),
+        "KEYS_URL": (can.keys_url is not None, f"{can.title} publishes no keys of callbacks"),
+    }
+    return {suffix: why for suffix, (has_it, why) in without.items() if not has_it}
 
 
 def list_options(name: str, can: Capabilities) -> Iterator[Setting]:
@@ -109,10 +137,6 @@ def list_options(name: str, can: Capabilities) -> Iterator[Setting]:
             choices=choices,
             accepted=f"one of {', '.join(choices)}",
         )
-
-
-def _model_of(can: Capabilities) -> type[AccountSettings]:
-    return CallbackAccountSettings if can.callback else AccountSettings
 
 
 def read_accounts(given: Mapping[str, str]) -> tuple[tuple[Account, ...], tuple[SettingProblem, ...]]:
@@ -184,7 +208,7 @@ def _misspelling(given: Iterable[str], name: str, suffix: str) -> str | None:
 def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account | list[SettingProblem]:
     can = ADAPTERS[adapter].CAPABILITIES
     known = list_account_settings(name, can)
-    problems = [*_missing(given, name, can), *_without_callbacks(given, name, can)]
+    problems = [*_missing(given, name, can), *_absent(given, name, can)]
     options = {}
     for each in list_options(name, can):
         options[each.path[0]] = given.get(each.env, each.default).lower()
@@ -192,14 +216,14 @@ def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account 
             rule, hint = "it is not one of the choices", f"set {each.accepted}"
             problems.append(SettingProblem(variable=each.env, rule=rule, hint=hint))
     try:
-        read = _model_of(can).model_validate(nest_values(given, known))
+        read = AccountSettings.model_validate(nest_values(given, known))
     except ValidationError as error:
         return [*problems, *find_problems(error, known)]
     base_url = read.base_url or can.default_base_url
-    problems += _unencrypted(base_url, name)
+    problems += [*_unencrypted(base_url, name, "BASE_URL"), *_unencrypted(read.keys_url, name, "KEYS_URL")]
     if problems or base_url is None or read.api_key is None:
         return problems
-    others = read.model_dump(include={"webhook_secret", "signature_window_s", "max_in_flight"})
+    others = read.model_dump(include={"secret_key", "webhook_secret", "signature_window_s", "max_in_flight"})
     return Account(
         name=name,
         adapter=adapter,
@@ -207,6 +231,7 @@ def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account 
         api_key=read.api_key,
         options=options,
         state_words=read.state_words or {},
+        keys_url=read.keys_url or can.keys_url,
         **others,
     )
 
@@ -228,16 +253,16 @@ def _rename_hint(given: Mapping[str, str], name: str, suffix: str) -> str:
     return "" if misspelled is None else f"{misspelled} is set: give it this name"
 
 
-def _without_callbacks(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
-    """Settings of callbacks at a provider that sends none."""
-    taken = {each.env for each in list_account_settings(name, can)}
-    for each in list_settings(CallbackAccountSettings):
-        variable = prefix_of(name) + each.env
-        if variable in given and variable not in taken:
-            yield SettingProblem(variable=variable, rule=f"{can.title} does not call back", hint="leave it out")
+def _absent(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
+    """Settings that are set and that an account of this platform does not have."""
+    for suffix, why in _absent_settings(can).items():
+        variable = prefix_of(name) + suffix
+        if variable in given:
+            yield SettingProblem(variable=variable, rule=why, hint="leave it out")
 
 
-def _unencrypted(base_url: str | None, name: str) -> Iterator[SettingProblem]:
-    if base_url is not None and base_url.startswith("http://") and not is_nearby(base_url):
-        rule = "the key would cross the internet unencrypted"
-        yield SettingProblem(variable=prefix_of(name) + "BASE_URL", rule=rule, hint="use https")
+def _unencrypted(url: str | None, name: str, suffix: str) -> Iterator[SettingProblem]:
+    if url is not None and url.startswith("http://") and not is_nearby(url):
+        what = "the key" if suffix == "BASE_URL" else "the public keys"
+        rule = f"{what} would cross the internet unencrypted"
+        yield SettingProblem(variable=prefix_of(name) + suffix, rule=rule, hint="use https")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from receiver.config.accounts import PROVIDERS, CallbackAccountSettings, list_account_settings, list_options
+from receiver.config.accounts import PROVIDERS, AccountSettings, list_account_settings, list_options
 from receiver.config.environment import Setting, list_settings
 from receiver.config.settings import Settings
 from receiver.config.types import Group
@@ -34,7 +34,7 @@ def render_settings_table() -> str:
     settings = sorted(list_settings(Settings), key=lambda each: list(Group).index(Group(each.group)))
     settings += [
         replace(each, env=f"{{NAME}}_{each.env}", default=each.default or _platform_defaults(each.env))
-        for each in list_settings(CallbackAccountSettings)
+        for each in list_settings(AccountSettings)
     ]
     for name, adapter in ADAPTERS.items():
         settings += list_options(name, adapter.CAPABILITIES)

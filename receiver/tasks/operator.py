@@ -23,6 +23,7 @@ from submitter.http.transport import Transport
 from submitter.model import (
     ENDED,
     CancelAccepted,
+    CanceledAtOnce,
     CancelOutcome,
     CancelRefused,
     Denied,
@@ -216,6 +217,8 @@ def _describe_cancel(outcome: CancelOutcome) -> str:
     match outcome:
         case CancelAccepted():
             return "the provider accepted the cancellation request"
+        case CanceledAtOnce():
+            return f"the provider canceled it and does not know it any more: {outcome.message}"
         case CancelRefused():
             return f"the provider cancels it no more: {outcome.error.code}: {outcome.error.message}"
         case _:

@@ -23,12 +23,19 @@ def bearer(account: Account) -> Headers:
     return (("authorization", f"Bearer {account.api_key}"), ("accept", "application/json"))
 
 
-def get(account: Account, path: str) -> HttpCall:
-    return HttpCall(method="GET", url=account.base_url + path, headers=bearer(account))
+def get(account: Account, path: str, *, auth: Headers | None = None) -> HttpCall:
+    """`auth` are the headers of a provider that takes its key in another way than as a bearer's."""
+    return bodiless("GET", account, path, auth=auth)
 
 
-def post_json(account: Account, path: str, body: Mapping[str, Any], *more: tuple[str, str]) -> HttpCall:
-    headers = (*bearer(account), ("content-type", "application/json"), *more)
+def bodiless(method: str, account: Account, path: str, *, auth: Headers | None = None) -> HttpCall:
+    return HttpCall(method=method, url=account.base_url + path, headers=bearer(account) if auth is None else auth)
+
+
+def post_json(
+    account: Account, path: str, body: Mapping[str, Any], *more: tuple[str, str], auth: Headers | None = None
+) -> HttpCall:
+    headers = (*(bearer(account) if auth is None else auth), ("content-type", "application/json"), *more)
     return HttpCall(method="POST", url=account.base_url + path, headers=headers, body=as_json(body))
 
 

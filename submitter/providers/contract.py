@@ -38,6 +38,10 @@ class Account:
     api_key: str = field(repr=False)
     #: Verifies the provider's signature on callbacks; with a secret, unsigned callbacks are refused.
     webhook_secret: str | None = field(default=None, repr=False)
+    #: The second half of a pair of which `api_key` is the first; requests are then signed with it.
+    secret_key: str | None = field(default=None, repr=False)
+    #: Where the public keys are that verify callbacks; None where the provider has none.
+    keys_url: str | None = None
     #: How far a callback's timestamp may differ from our clock; 0: any distance.
     signature_window_s: int = 300
     #: The adapter's options; CAPABILITIES lists their names and values.
@@ -56,16 +60,36 @@ class ModelFamily:
     prompt_required: bool = True
     #: The longest prompt; a Chinese character counts 2, any other 1. None: no documented limit.
     prompt_weight: int | None = 5000
+    #: The longest prompt in plain characters, where the provider counts so; None: not counted so.
+    prompt_characters: int | None = None
+    #: How prompts of this family refer to the reference images; None: as at the provider's other families.
+    marker: "MarkerStyle | None" = None
     #: Empty: the ratio follows the picture or is not offered.
     ratios: tuple[str, ...] = ()
     #: In the provider's own case.
     resolutions: tuple[str, ...] = ()
-    #: Lowest and highest, as for the two following fields.
-    duration_s: tuple[int, int] = (3, 15)
+    #: Lowest and highest, as for the seed and the number of reference images.
+    duration_s: tuple[int, int] | None = (3, 15)
+    #: The only lengths that are offered, where not all between the lowest and the highest are.
+    durations: tuple[int, ...] = ()
     seed: tuple[int, int] | None = None
     #: How many.
     reference_images: tuple[int, int] | None = None
     first_frame: bool = False
+    #: Whether a family with a first frame takes a prompt alone as well.
+    first_frame_optional: bool = False
+    #: A picture of the end, beside a first frame.
+    last_frame: bool = False
+    #: Whether frames and reference images exclude each other.
+    frames_exclude_references: bool = False
+    #: Whether a ratio is for a prompt alone, because it follows the first frame.
+    ratio_for_text: bool = False
+    #: Characters; None: no such field.
+    negative_prompt: int | None = None
+    #: Whether a caller can say if the video has sound.
+    audio: bool = False
+    #: Fields of a VideoRequest that must be given beside those above.
+    required: tuple[str, ...] = ()
     image_schemes: tuple[str, ...] = ("https", "http")
     watermark: bool = False
     reference_types: tuple[str, ...] = ()
@@ -122,6 +146,16 @@ class Capabilities:
     marker: "MarkerStyle"
     #: Whether a submit can name a callback URL.
     callback: bool
+    #: The members of a body that name a callback URL; a raw body must leave them to us.
+    callback_members: tuple[str, ...] = ()
+    #: Whether callbacks come to one address of the account, which its owner sets up at the provider.
+    account_callback: bool = False
+    #: Whether the provider signs callbacks with a secret that it shares with the account.
+    callback_secret: bool = False
+    #: Where the provider publishes the public keys of its callbacks; None: it signs with no such keys.
+    keys_url: str | None = None
+    #: Whether an account may have a pair of keys, the second of which signs each request.
+    has_key_pair: bool = False
     #: How long the provider remembers our Idempotency-Key; None: it has no such key.
     idempotency_s: float | None
     #: How long the provider remembers a task. After that, "not found" means that the task has expired.
@@ -203,6 +237,60 @@ class CancelsTasks(Protocol):
     def build_cancel(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
+
+
+class CancelsAfterLook(Protocol):
+    """Optional: a cancellation destroys a task that has gone on, so its state is queried before."""
+
+    @property
+    def CANCELS_WHILE(self) -> frozenset[TaskState]:  # noqa: N802 - adapters are modules, and there it is a constant
+        """The states in which a cancellation may be sent."""
+
+
+class FetchesResults(Protocol):
+    """Optional: the status of a task that has ended does not hold its result, which a second call brings."""
+
+    def build_result(self, provider_task_id: ProviderTaskId, status: HttpReply, account: Account, /) -> HttpCall | None:
+        """Return the second call; None where the reply to the status query needs none."""
+
+    def parse_result(
+        self, provider_task_id: ProviderTaskId, status: HttpReply, result: HttpReply, account: Account, /
+    ) -> StatusOutcome:
+        """Return what both replies say. An end without a usable second reply is Unavailable, so it is polled again."""
+
+
+class AnswersChallenges(Protocol):
+    """Optional: the provider tests a callback URL with a message that reports no task and wants a certain answer."""
+
+    def challenge_answer(self, callback: Callback, /) -> Mapping[str, str] | None:
+        """Return the members of the JSON object to answer with; None for every other message."""
+
+
+class VerifiesByKeys(Protocol):
+    """Optional: callbacks are signed with a private key of the provider, whose public keys have to be fetched.
+
+    `parse_callback` of such an adapter checks no signature.
+    """
+
+    @property
+    def KEYS_LIVE_S(self) -> float:  # noqa: N802 - adapters are modules, and there it is a constant
+        """How long fetched keys may be used."""
+
+    def keys_url(self, callback: Callback, account: Account, /) -> str | None:
+        """Return where the keys of this callback are; None for an unsigned one, where those are documented.
+
+        Raise BadSignature for a missing signature and for an address that the documents exclude.
+        """
+
+    def verify_callback(self, callback: Callback, account: Account, now_ms: int, keys: bytes, /) -> None:
+        """Check the signature with a fetched document. Raise BadSignature, StaleCallback or UnreadableKeys."""
+
+
+class SignsRequests(Protocol):
+    """Optional: each request carries a token that is made for it and lives for minutes."""
+
+    def sign_request(self, call: HttpCall, account: Account, now_ms: int, /) -> HttpCall:
+        """Return the call as it is to be sent at `now_ms`; unchanged for an account that needs no such token."""
 
 
 class HasTwoPaths(Protocol):

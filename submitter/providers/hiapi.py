@@ -88,6 +88,8 @@ CAPABILITIES = Capabilities(
     ),
     marker="[Image N]",
     callback=True,
+    callback_members=("callback",),
+    callback_secret=True,
     idempotency_s=86_400.0,  # SDK: valid for about 24 h
     retention_s=7 * 86_400.0,  # detail page: temporary outputs live 7 days; how long a task is known is not stated
     # No run time is stated; the same models take 1 to 5 minutes at DashScope. Every 15 s and not the SDK's 3 s, because

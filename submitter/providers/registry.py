@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, tokenbay
-from submitter.providers.contract import CancelsTasks, HasTwoPaths, ListsTasks, Provider, ServesFiles
+from submitter.providers.contract import (
+    AnswersChallenges,
+    CancelsAfterLook,
+    CancelsTasks,
+    FetchesResults,
+    HasTwoPaths,
+    ListsTasks,
+    Provider,
+    ServesFiles,
+    SignsRequests,
+    VerifiesByKeys,
+)
 
 ADAPTERS: Mapping[str, Provider] = {
     "hiapi": hiapi,
@@ -21,3 +32,13 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
+
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
+
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+
+SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}

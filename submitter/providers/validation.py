@@ -39,12 +39,17 @@ def validate_video(request: VideoRequest | RawRequest, capabilities: Capabilitie
         _unwritable(request),
         _reference_images(request, family),
         _first_frame(request, family),
+        _last_frame(request, family),
+        _frames_or_references(request, family),
+        _negative_prompt(request, family),
+        _switch("video.audio", request.audio, has_field=family.audio),
         _choice("video.resolution", _in_case_of(family.resolutions, request.resolution), family.resolutions),
-        _choice("video.ratio", request.ratio, family.ratios),
-        _range("video.duration", request.duration, family.duration_s, "whole seconds"),
+        _ratio(request, family),
+        _duration(request, family),
         _range("video.seed", request.seed, family.seed, "whole numbers"),
-        _watermark(request, family),
+        _switch("video.watermark", request.watermark, has_field=family.watermark),
         _choice("video.reference_type", request.reference_type, family.reference_types),
+        _missing(request, family),
     )
     return tuple(violation for rule in rules for violation in rule)
 
@@ -56,24 +61,28 @@ def _unknown_model(request: VideoRequest, capabilities: Capabilities) -> Violati
 
 
 def _prompt(request: VideoRequest, family: ModelFamily, capabilities: Capabilities) -> Iterator[Violation]:
-    sent = prompt_as_sent(request, capabilities.marker)
+    sent = prompt_as_sent(request, family.marker or capabilities.marker)
     if family.prompt_required and not (sent and sent.strip()):
         yield Violation(field="video.prompt", rule="is missing", accepted=_prompt_limit(family))
     elif sent and family.prompt_weight is not None and prompt_weight(sent) > family.prompt_weight:
         rule = f"weighs {prompt_weight(sent)}, a Chinese character counting two"
         yield Violation(field="video.prompt", rule=rule, accepted=_prompt_limit(family))
+    elif sent and family.prompt_characters is not None and len(sent) > family.prompt_characters:
+        yield Violation(field="video.prompt", rule=f"has {len(sent)} characters", accepted=_prompt_limit(family))
     if request.prompt and "\0" in request.prompt:
         yield Violation(field="video.prompt", rule="holds a NUL character", accepted="text without NUL")
 
 
 def _prompt_limit(family: ModelFamily) -> str:
+    if family.prompt_characters is not None:
+        return f"up to {family.prompt_characters} characters"
     limit = family.prompt_weight
     return f"up to {limit} characters, or {limit // 2} Chinese ones" if limit else "any text that is not empty"
 
 
 def _markers(request: VideoRequest) -> Iterator[Violation]:
-    """Without reference images `character1` is a plain word. `[Image 1]` can name the first frame."""
-    pictures = len(request.reference_images) + (request.first_frame is not None)
+    """Without reference images `character1` is a plain word. `[Image 1]` can name a frame."""
+    pictures = len(request.reference_images) + (request.first_frame is not None) + (request.last_frame is not None)
     named = referenced_images(request.prompt or "", words_too=bool(request.reference_images))
     for number in sorted(named - set(range(1, pictures + 1))):
         accepted = f"1 to {pictures}" if pictures else "no marker, since there are no pictures"
@@ -81,7 +90,11 @@ def _markers(request: VideoRequest) -> Iterator[Violation]:
 
 
 def _unwritable(request: VideoRequest) -> Iterator[Violation]:
-    texts = {"video.model": request.model, "video.prompt": request.prompt}
+    texts = {
+        "video.model": request.model,
+        "video.prompt": request.prompt,
+        "video.negative_prompt": request.negative_prompt,
+    }
     for field, text in texts.items():
         if text and _SURROGATE.search(text):
             yield Violation(field=field, rule="holds half of a surrogate pair", accepted="text that UTF-8 can carry")
@@ -101,7 +114,7 @@ def _reference_images(request: VideoRequest, family: ModelFamily) -> Iterator[Vi
 
 
 def _first_frame(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
-    if family.first_frame and request.first_frame is None:
+    if family.first_frame and not family.first_frame_optional and request.first_frame is None:
         yield Violation(field="video.first_frame", rule="is missing", accepted="the address of one picture")
     elif not family.first_frame and request.first_frame is not None:
         yield _absent("video.first_frame")
@@ -135,6 +148,67 @@ def _is_address(url: str) -> bool:
         return False
 
 
+def _last_frame(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    field = "video.last_frame"
+    if request.last_frame is None:
+        return
+    if not family.last_frame:
+        yield _absent(field)
+        return
+    if family.first_frame and request.first_frame is None:
+        yield Violation(field=field, rule="stands without a first frame", accepted="a first_frame as well")
+    yield from _picture(field, request.last_frame, family)
+
+
+def _frames_or_references(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    has_frame = request.first_frame is not None or request.last_frame is not None
+    if family.frames_exclude_references and has_frame and request.reference_images:
+        rule = "cannot stand beside a first or last frame"
+        yield Violation(field="video.reference_images", rule=rule, accepted="reference images or frames, not both")
+
+
+def _negative_prompt(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    field, text = "video.negative_prompt", request.negative_prompt
+    if text is None:
+        return
+    if family.negative_prompt is None:
+        yield _absent(field)
+    elif len(text) > family.negative_prompt:
+        accepted = f"up to {family.negative_prompt} characters"
+        yield Violation(field=field, rule=f"has {len(text)} characters", accepted=accepted)
+    if "\0" in text:
+        yield Violation(field=field, rule="holds a NUL character", accepted="text without NUL")
+
+
+def _ratio(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    if request.ratio is not None and family.ratio_for_text and request.first_frame is not None:
+        rule = "stands beside a first frame, whose ratio the video has"
+        yield Violation(field="video.ratio", rule=rule, accepted="leave it out")
+    else:
+        yield from _choice("video.ratio", request.ratio, family.ratios)
+
+
+def _duration(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    field, value = "video.duration", request.duration
+    if not family.durations:
+        yield from _range(field, value, family.duration_s, "whole seconds")
+    elif value is not None and value not in family.durations:
+        accepted = f"seconds: {', '.join(map(str, family.durations))}"
+        yield Violation(field=field, rule=f"{value} is not offered", accepted=accepted)
+
+
+def _missing(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    """Fields that the model needs beside those that have a rule of their own."""
+    accepted = {
+        "ratio": ", ".join(family.ratios),
+        "resolution": ", ".join(family.resolutions),
+        "duration": "whole seconds",
+    }
+    for name in family.required:
+        if getattr(request, name) is None:
+            yield Violation(field=f"video.{name}", rule="is missing", accepted=accepted.get(name, "a value"))
+
+
 def _choice(field: str, value: str | None, choices: tuple[str, ...]) -> Iterator[Violation]:
     if value is None or value in choices:
         return
@@ -153,9 +227,9 @@ def _range(field: str, value: int | None, limits: tuple[int, int] | None, unit: 
         yield Violation(field=field, rule="is out of range", accepted=f"{unit} from {limits[0]} to {limits[1]}")
 
 
-def _watermark(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
-    if request.watermark is not None and not family.watermark:
-        yield _absent("video.watermark")
+def _switch(field: str, value: object, *, has_field: bool) -> Iterator[Violation]:
+    if value is not None and not has_field:
+        yield _absent(field)
 
 
 def _absent(field: str) -> Violation:
@@ -163,9 +237,10 @@ def _absent(field: str) -> Violation:
 
 
 def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
-    if capabilities.callback and "callback" in request.body:
-        rule = "would replace our own callback URL"
-        yield Violation(field="raw.body.callback", rule=rule, accepted="leave it out, it is added on submit")
+    for member in capabilities.callback_members:
+        if member in request.body:
+            rule = "would replace our own callback URL"
+            yield Violation(field=f"raw.body.{member}", rule=rule, accepted="leave it out, it is added on submit")
     try:
         json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):  # surrogates, NaN, cycles; foreign types; depth

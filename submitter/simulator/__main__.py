@@ -21,12 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def config_of(wanted: argparse.Namespace) -> SimulatorConfig:
     """The configuration that the command line describes."""
-    defaults = SimulatorConfig()
     return SimulatorConfig(
         seed=wanted.seed,
         speed=wanted.speed,
         keys=dict(wanted.key),
-        hiapi_webhook_secret=None if wanted.unsigned else wanted.secret or defaults.hiapi_webhook_secret,
+        webhook_secrets=dict.fromkeys(PLATFORMS) if wanted.unsigned else dict(wanted.secret),
         modellix_async_path=wanted.modellix_async_path,
         median_s=wanted.median,
         sigma=wanted.sigma,
@@ -41,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     menu = "\n".join(f"  {name:24} {meaning}" for name, meaning in MENU.items())
     parser = argparse.ArgumentParser(
         prog="python -m submitter.simulator",
-        description="Five asynchronous video platforms on one local port.",
+        description="Asynchronous video platforms on one local port.",
         epilog=f"faults:\n{menu}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -64,8 +63,10 @@ def _add_platform_options(parser: argparse.ArgumentParser) -> None:
         "--quota", type=_quota, metavar="PLATFORM=TASKS", help="tasks that the balance pays for", **lists
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate or concurrency limits")
-    parser.add_argument("--secret", help="HiAPI webhook signing key")
-    parser.add_argument("--unsigned", action="store_true", help="HiAPI callbacks without signature")
+    parser.add_argument(
+        "--secret", type=_pair, metavar="PLATFORM=SECRET", help="the secret that signs its callbacks", **lists
+    )
+    parser.add_argument("--unsigned", action="store_true", help="callbacks without a signature made with a secret")
     parser.add_argument("--modellix-async-path", choices=("both", "suffix", "plain"), default="both")
 
 

@@ -25,6 +25,12 @@ BASE_PATHS: Mapping[str, str] = {
 
 DAY_S = 86_400.0
 
+#: Of the platforms that sign callbacks with a secret.
+WEBHOOK_SECRETS: Mapping[str, str] = {"hiapi": "sim-hiapi-webhook-secret"}
+
+#: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
+KEYS_PATHS: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
@@ -71,10 +77,10 @@ class SimulatorConfig:
     speed: float = 1.0
     #: the bearer key a platform accepts; the default of a platform is `sim-<platform>-key`
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: None: the account has no signing key, so callbacks carry no signature headers
-    hiapi_webhook_secret: str | None = field(default="sim-hiapi-webhook-secret", repr=False)
-    #: whether callback attempts 2 to 4 get a fresh timestamp and signature; no document says
-    hiapi_resigns_retries: bool = True
+    #: the secret that signs a platform's callbacks, in place of WEBHOOK_SECRETS; None: they are not signed
+    webhook_secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    #: whether later attempts of a callback get a fresh timestamp and signature, where no document says
+    signs_attempts_anew: bool = True
     modellix_async_path: Literal["both", "suffix", "plain"] = "both"
     #: answer of GET /v1/video/generations/{id}: published page (a), source (b), Gemini channels (d)
     modelstream_shape: Literal["a", "b", "d"] = "b"
@@ -103,7 +109,7 @@ class SimulatorConfig:
     slow_s: float = 60.0
     #: delay of the first attempt by callback_late, provider seconds
     late_s: float = 900.0
-    #: how long HiAPI waits for an answer to a callback, real seconds
+    #: how long a platform waits for an answer to a callback, real seconds
     callback_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
@@ -114,12 +120,16 @@ class SimulatorConfig:
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for platform in {*self.keys, *self.limits, *self.quota, *self.retention_s}:
+        for platform in {*self.keys, *self.webhook_secrets, *self.limits, *self.quota, *self.retention_s}:
             check_platform(platform)
 
     def key(self, platform: str) -> str:
         """The bearer key that `platform` accepts."""
         return self.keys.get(platform, f"sim-{platform}-key")
+
+    def webhook_secret(self, platform: str) -> str | None:
+        """The secret that signs the callbacks of `platform`."""
+        return self.webhook_secrets.get(platform, WEBHOOK_SECRETS.get(platform))
 
     def limit(self, platform: str) -> Limit:
         """The limit in force on `platform`."""

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.config import BASE_PATHS
+from submitter.simulator.config import BASE_PATHS, WEBHOOK_SECRETS
 from submitter.simulator.faults import MENU
 from submitter.simulator.field_rules import json_object
 from submitter.simulator.records import as_json
@@ -18,10 +18,11 @@ from submitter.simulator.world import UnknownTaskError, origin_of, world_of
 async def front_page(request: Request) -> Response:
     """GET /: the base URLs and keys, as plain text."""
     world = world_of(request)
-    lines = ["Simulator of five asynchronous video platforms. Base URLs and keys:", ""]
+    lines = ["Simulator of asynchronous video platforms. Base URLs and keys:", ""]
     for platform, path in BASE_PATHS.items():
         lines.append(f"{platform:12} {origin_of(request)}{path}  key {world.config.key(platform)}")
-    lines.append(f"hiapi signs its callbacks with {world.config.hiapi_webhook_secret or 'nothing'}")
+    secrets = {platform: world.config.webhook_secret(platform) for platform in WEBHOOK_SECRETS}
+    lines += [f"{platform} signs its callbacks with {secret or 'nothing'}" for platform, secret in secrets.items()]
     lines += ["", "GET /_simulator/books, GET /_simulator/faults, POST /_simulator/plan,"]
     lines += ["POST /_simulator/tasks/{task_id}/finish, .../fail, .../cancel", ""]
     return PlainTextResponse("\n".join(lines))

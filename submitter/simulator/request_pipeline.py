@@ -14,7 +14,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from submitter.simulator import callbacks
+from submitter.simulator.callbacks import CallbackRules, post_callbacks
 from submitter.simulator.corruption import GATEWAYS, DroppedConnection, corrupt_receipt, corrupt_status, odd_status
 from submitter.simulator.faults import REFUSALS, UnknownFaultError
 from submitter.simulator.odd_replies import long_id
@@ -60,6 +60,16 @@ def no_such_task(task_id: str) -> Response:
     raise Refusal(Reason.NO_TASK, "task not found")
 
 
+def has_bearer_key(request: Request, world: World, platform: str) -> bool:
+    """Whether a request has the platform's key in the usual form."""
+    return has_key(request, "authorization", f"Bearer {world.config.key(platform)}")
+
+
+def has_key(request: Request, header: str, wanted: str) -> bool:
+    """Whether a header of a request has exactly this value."""
+    return hmac.compare_digest(request.headers.get(header, "").encode(), wanted.encode())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """The functions and facts that differ between platforms."""
@@ -81,8 +91,10 @@ class Dialect:
     rate_headers: tuple[str, str, str] = ("", "", "")
     #: Processes a submit at most once for each idempotency key; None: the platform has no such key.
     process_once: Callable[[Request, bytes, Process], Awaitable[Response]] | None = None
-    #: The body of a callback; None: the platform sends no callbacks.
-    callback_body: callbacks.CallbackBody | None = None
+    #: When and how the platform calls back; None: it never does.
+    callbacks: CallbackRules | None = None
+    #: Whether a request has the key of the account.
+    is_authorized: Callable[[Request, World, str], bool] = has_bearer_key
 
 
 def endpoint(dialect: Dialect, respond: Endpoint, call: Call = "task_call") -> Endpoint:
@@ -139,9 +151,7 @@ def _count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
 
 
 def _check_key_and_rate(request: Request, dialect: Dialect, allowance: Allowance | None) -> None:
-    given = request.headers.get("authorization", "").encode()
-    wanted = f"Bearer {world_of(request).config.key(dialect.platform)}".encode()
-    if not hmac.compare_digest(given, wanted):
+    if not dialect.is_authorized(request, world_of(request), dialect.platform):
         raise Refusal(Reason.BAD_KEY, "the API key is missing or wrong")
     if allowance is not None and allowance.is_over:
         raise Refusal(Reason.RATE, "request limit reached")
@@ -176,8 +186,8 @@ async def _process(request: Request, dialect: Dialect, raw: bytes) -> tuple[Resp
         raise Refusal(*_REFUSED_BY_FAULT[hit])
     task_id = _new_id(dialect, faults)
     task = world.create(dialect.platform, request, draft=draft, raw=raw, faults=faults, task_id=task_id)
-    if draft.callback_url is not None and dialect.callback_body is not None:
-        world.spawn(callbacks.post_callbacks(world, task, dialect.callback_body))
+    if draft.callback_url is not None and dialect.callbacks is not None:
+        world.spawn(post_callbacks(world, task, dialect.callbacks))
     receipt = dialect.receipt(request, world.view(task))
     task.receipt = bytes(receipt.body)
     return await corrupt_receipt(request, task, receipt), task

@@ -1,4 +1,4 @@
-"""The application of all five platforms, and its server.
+"""The application of all platforms, and its server.
 
 The server runs in the background of an event loop (`running`), or until a signal (`run`).
 """

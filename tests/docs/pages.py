@@ -71,8 +71,9 @@ def accounts_table() -> str:
 
 def _account_settings(can: Capabilities) -> tuple[str, ...]:
     named = () if can.default_base_url else ("BASE_URL", "WHENFINAL_PROVIDERS")
-    secret = ("WEBHOOK_SECRET",) if can.callback else ()
-    return ("API_KEY", *named, *secret)
+    pair = ("SECRET_KEY",) if can.has_key_pair else ()
+    secret = ("WEBHOOK_SECRET",) if can.callback_secret else ()
+    return ("API_KEY", *pair, *named, *secret)
 
 
 def _account_row(names: Sequence[str], suffixes: Sequence[str], end: str) -> str:
@@ -83,6 +84,8 @@ def _account_row(names: Sequence[str], suffixes: Sequence[str], end: str) -> str
 
 
 def _end_reported_by(can: Capabilities) -> str:
+    if can.account_callback:
+        return "callback to the account's address, otherwise polling"
     return "callback, otherwise polling" if can.callback else "polling"
 
 
@@ -112,9 +115,17 @@ def _limits(family: ModelFamily) -> str:
     pictures = (
         f"{family.reference_images[0]}–{family.reference_images[1]} pictures, " if family.reference_images else ""
     )
-    first = "first frame, " if family.first_frame else ""
+    optional = " or none" if family.first_frame_optional else ""
+    first = f"first frame{optional}, " if family.first_frame else ""
+    last = "last frame, " if family.last_frame else ""
     ratios = f"{len(family.ratios)} ratios" if family.ratios else "ratio of the picture"
-    return f"({pictures}{first}{family.duration_s[0]}–{family.duration_s[1]} s, {ratios})"
+    return f"({pictures}{first}{last}{_lengths(family)}{ratios})"
+
+
+def _lengths(family: ModelFamily) -> str:
+    if family.durations:
+        return f"{', '.join(map(str, family.durations))} s, "
+    return "" if family.duration_s is None else f"{family.duration_s[0]}–{family.duration_s[1]} s, "
 
 
 _EVENTS: Mapping[EventType, str] = {

@@ -144,7 +144,7 @@ class Night:
 @asynccontextmanager
 async def a_night(folder: Path, *, has_page: bool = True, **settings: str) -> AsyncIterator[Night]:
     keys = {"dashscope": "sim-dashscope-key", "hiapi": "sim-hiapi-key"}
-    config = SimulatorConfig(speed=600.0, hiapi_webhook_secret=None, keys=keys)
+    config = SimulatorConfig(speed=600.0, webhook_secrets={"hiapi": None}, keys=keys)
     empty = folder / "shell"
     empty.mkdir()
     async with (

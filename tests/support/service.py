@@ -164,7 +164,7 @@ def _environment(folder: Path, port: int, sim: Simulator | None) -> dict[str, st
 @asynccontextmanager
 async def served_with_simulator(folder: Path, **config: Any) -> AsyncIterator[tuple[Served, Simulator]]:
     """HiAPI's callbacks come unsigned, as for an account without a signing key."""
-    wanted = replace(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None), **config)
+    wanted = replace(SimulatorConfig(speed=600.0, webhook_secrets={"hiapi": None}), **config)
     async with running(wanted) as sim, served(folder, sim) as service:
         yield service, sim
 

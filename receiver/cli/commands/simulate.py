@@ -10,6 +10,7 @@ import typer
 from receiver.cli.console import USAGE, CommandFailed, note, show
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.cli.options import Pair, parse_pair, parsed_option
+from receiver.cli.simulated_accounts import account_settings
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
 
 Faults = Annotated[
@@ -64,13 +65,7 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
 
 def provider_settings(simulator: Simulator, config: SimulatorConfig) -> dict[str, str]:
     """The settings of the simulated providers."""
-    settings = {"WHENFINAL_PROVIDER_SPEED": f"{config.speed:g}"}
-    for platform in PLATFORMS:
-        settings[f"{platform.upper()}_BASE_URL"] = simulator.base_url(platform)
-        settings[f"{platform.upper()}_API_KEY"] = simulator.key(platform)
-    if config.hiapi_webhook_secret is not None:
-        settings["HIAPI_WEBHOOK_SECRET"] = config.hiapi_webhook_secret
-    return settings
+    return {"WHENFINAL_PROVIDER_SPEED": f"{config.speed:g}"} | account_settings(simulator.origin, config)
 
 
 def _chance(pair: Pair) -> float:

@@ -21,9 +21,9 @@ from subprocess import CompletedProcess
 
 import httpx
 
+from receiver.cli.simulated_accounts import account_settings
 from submitter.errors import WhenfinalError
-from submitter.simulator import PLATFORMS, SimulatorConfig
-from submitter.simulator.config import BASE_PATHS
+from submitter.simulator import SimulatorConfig
 
 #: Provider seconds in one second: a task takes about 4 s, and a callback is missed after 6 s.
 SPEED = 30.0
@@ -63,7 +63,6 @@ class Setup:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of the demo's processes."""
-        simulated = SimulatorConfig()
         return {
             "HOME": str(self.directory),
             "PYTHONUNBUFFERED": "1",
@@ -76,9 +75,7 @@ class Setup:
             "WHENFINAL_PROVIDER_SPEED": f"{SPEED:g}",
             "WHENFINAL_ALLOW_PRIVATE": "127.0.0.1/32",
             **_SHORT_TIMES,
-            **{f"{name.upper()}_API_KEY": simulated.key(name) for name in PLATFORMS},
-            **{f"{name.upper()}_BASE_URL": self.simulator + BASE_PATHS[name] for name in PLATFORMS},
-            "HIAPI_WEBHOOK_SECRET": simulated.hiapi_webhook_secret or "",
+            **account_settings(self.simulator, SimulatorConfig()),
         }
 
 

@@ -137,7 +137,7 @@ def models_table(found: Sequence[ModelLimits]) -> Listing:
         (
             each.provider,
             each.model,
-            _range(each.durations, " s"),
+            _durations(each),
             ", ".join(each.resolutions),
             ", ".join(each.ratios),
             ", ".join(each.kinds),
@@ -157,6 +157,14 @@ def _range(limits: Range, unit: str) -> str:
     return f"{limits.least}{unit}" if limits.least == limits.most else f"{limits.least} to {limits.most}{unit}"
 
 
+def _durations(model: ModelLimits) -> str | None:
+    if model.only_durations:
+        return f"{', '.join(map(str, model.only_durations))} s"
+    return None if model.durations is None else _range(model.durations, " s")
+
+
 def _pictures(model: ModelLimits) -> str:
     pictures = [] if model.reference_images is None else [_range(model.reference_images, "")]
-    return ", ".join([*pictures, "first frame"] if model.first_frame else pictures)
+    first = "first frame or none" if model.first_frame_optional else "first frame"
+    frames = {first: model.first_frame, "last frame": model.last_frame}
+    return ", ".join([*pictures, *(name for name, has_it in frames.items() if has_it)])

@@ -171,9 +171,7 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if account.state_words:
         taught = ", ".join(f"{word} means {state}" for word, state in account.state_words.items())
         yield ok(account.name, f"is taught by {prefix}STATE_WORDS: {taught}")
-    if not adapters[account.adapter].CAPABILITIES.callback:
-        return
-    if account.adapter == "hiapi" and account.webhook_secret is None:
+    if adapters[account.adapter].CAPABILITIES.callback_secret and account.webhook_secret is None:
         hint = f"set {prefix}WEBHOOK_SECRET to the signing key of the account, so that its signature is checked as well"
         yield warn(account.name, "callbacks are accepted with our token alone", hint=hint)
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:

@@ -60,14 +60,23 @@ def _limits(provider: str, name: str, family: ModelFamily) -> ModelLimits:
     return ModelLimits(
         provider=provider,
         model=name,
-        kinds=(_kind(family),),
+        kinds=_kinds(family),
         ratios=family.ratios,
         resolutions=family.resolutions,
-        durations=Range(least=family.duration_s[0], most=family.duration_s[1]),
+        durations=_durations(family),
+        only_durations=family.durations,
         prompt_required=family.prompt_required,
         prompt_weight=family.prompt_weight,
+        prompt_characters=family.prompt_characters,
+        negative_prompt=family.negative_prompt,
         reference_images=_range(family.reference_images),
         first_frame=family.first_frame,
+        first_frame_optional=family.first_frame_optional,
+        last_frame=family.last_frame,
+        frames_exclude_references=family.frames_exclude_references,
+        ratio_for_text=family.ratio_for_text,
+        audio=family.audio,
+        required=family.required,
         image_schemes=family.image_schemes,
         seed=_range(family.seed),
         watermark=family.watermark,
@@ -75,10 +84,24 @@ def _limits(provider: str, name: str, family: ModelFamily) -> ModelLimits:
     )
 
 
-def _kind(family: ModelFamily) -> VideoKind:
-    if family.reference_images is not None:
-        return "reference-to-video"
-    return "image-to-video" if family.first_frame else "text-to-video"
+def _durations(family: ModelFamily) -> Range | None:
+    if family.durations:
+        return Range(least=min(family.durations), most=max(family.durations))
+    return _range(family.duration_s)
+
+
+def _kinds(family: ModelFamily) -> tuple[VideoKind, ...]:
+    """A family whose pictures are optional makes videos of several kinds."""
+    references = family.reference_images
+    needs_picture = (references is not None and references[0] > 0) or (
+        family.first_frame and not family.first_frame_optional
+    )
+    kinds: dict[VideoKind, bool] = {
+        "text-to-video": not needs_picture,
+        "image-to-video": family.first_frame,
+        "reference-to-video": references is not None,
+    }
+    return tuple(kind for kind, has_it in kinds.items() if has_it)
 
 
 def _range(bounds: tuple[int, int] | None) -> Range | None:

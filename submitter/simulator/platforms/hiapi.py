@@ -3,10 +3,11 @@
 Sources, read 2026-11-21: https://docs.hiapi.ai/async-api/create/?lang=en, https://docs.hiapi.ai/async-api/detail/?lang=en,
 https://docs.hiapi.ai/async-api/list/, the SDKs HiAPIAI/hiapi-python and HiAPIAI/hiapi-java, and the happyhorse-1.1
 reference-to-video page. Inferred: refused submits are not stored under an idempotency key, and a rate-limited
-answer carries no Retry-After.
+answer carries no Retry-After. Callbacks come only at the end of a task, signed, at most four times.
 """
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from functools import partial
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from submitter.simulator.callbacks import CallbackRules
 from submitter.simulator.config import DAY_S
 from submitter.simulator.field_rules import (
     FIVE_RATIOS,
@@ -36,8 +38,8 @@ from submitter.simulator.field_rules import (
     urls,
 )
 from submitter.simulator.request_pipeline import Dialect, Process, endpoint, status_endpoint, submit_endpoint
-from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
-from submitter.simulator.world import IdempotencyEntry, world_of
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
+from submitter.simulator.world import IdempotencyEntry, World, world_of
 
 KEY_LIFE_S = DAY_S  # an idempotency key is valid for about a day
 
@@ -46,6 +48,8 @@ MAX_KEY_BYTES = 255
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
 RETRY_AFTER_S = 5
+
+ATTEMPTS_AT_S = (0.0, 60.0, 300.0, 1200.0)  # of a callback, provider seconds after the first
 
 WORDS = state_words(queued="queued", running="handling", archiving="archiving", succeeded="success", failed="fail")
 
@@ -195,6 +199,20 @@ def _replayed(entry: IdempotencyEntry, digest: bytes) -> Response:
     return Response(entry.task.receipt, media_type="application/json", headers={"Idempotent-Replay": "true"})
 
 
+def signature(secret: str, timestamp: str, raw: bytes) -> str:
+    """Lower-case hex HMAC-SHA256 over timestamp, full stop, raw body; the key is the secret's own UTF-8 bytes."""
+    return hmac.new(secret.encode(), timestamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
+
+
+def _callback_headers(world: World, task: Task, time_s: float, body: bytes) -> Mapping[str, str]:
+    """Without a secret the account has no signing key, and its callbacks no headers of a signature."""
+    secret = world.config.webhook_secret("hiapi")
+    if secret is None:
+        return {}
+    timestamp = str(int(time_s))
+    return {"X-HiAPI-Timestamp": timestamp, "X-HiAPI-Signature": signature(secret, timestamp, body)}
+
+
 DIALECT = Dialect(
     platform="hiapi",
     parse=_parse,
@@ -205,7 +223,9 @@ DIALECT = Dialect(
     max_body_bytes=MAX_BODY_BYTES,
     rate_headers=("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     process_once=_process_once,
-    callback_body=partial(detail, with_storage=False),
+    callbacks=CallbackRules(
+        body=partial(detail, with_storage=False), headers=_callback_headers, attempts_at_s=ATTEMPTS_AT_S
+    ),
 )
 
 

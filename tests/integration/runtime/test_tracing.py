@@ -89,7 +89,7 @@ async def test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller(seen
 async def test_a_task_that_waits_keeps_the_trace_of_its_caller_over_a_restart(seen: Seen, tmp_path: Path) -> None:
     """It is sent by another process than the one that took the request."""
     stuck = {"provider": "hiapi", "video": {**VIDEO, "prompt": "a horse #simulate:stuck"}}
-    async with running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim:
+    async with running(SimulatorConfig(speed=600.0, webhook_secrets={"hiapi": None})) as sim:
         async with served(tmp_path, sim, HIAPI_MAX_IN_FLIGHT="1") as service:
             assert (await service.post("/v1/tasks", stuck)).json()["state"] == "submitted"
             task = (await service.post("/v1/tasks", ORDER, headers={"traceparent": CALLER})).json()

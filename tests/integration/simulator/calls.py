@@ -2,68 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import httpx
 
-from submitter.simulator import Simulator, SimulatorConfig, running
+from submitter.simulator import PLATFORMS, Simulator, SimulatorConfig, running
+from tests.integration.simulator.apis.platform_api import PlatformApi
 
-PLATFORM_NAMES = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
-PICTURE = "https://example.com/a.png"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlatformApi:
-    """Paths and bodies of one platform."""
-
-    submit_path: str
-    status_path: str
-    body: Callable[[str], dict[str, Any]]
-    task_id: Callable[[Any], str]
-    state: Callable[[Any], str]
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-PLATFORM_APIS = {
-    "hiapi": PlatformApi(
-        submit_path="/v1/tasks",
-        status_path="/v1/tasks/{}",
-        body=lambda prompt: {"model": "happyhorse-1.1/text-to-video", "input": {"prompt": prompt}},
-        task_id=lambda answer: str(answer["data"]["taskId"]),
-        state=lambda answer: str(answer["data"]["status"]),
-    ),
-    "dashscope": PlatformApi(
-        submit_path="/services/aigc/video-generation/video-synthesis",
-        status_path="/tasks/{}",
-        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "input": {"prompt": prompt}},
-        task_id=lambda answer: str(answer["output"]["task_id"]),
-        state=lambda answer: str(answer["output"]["task_status"]),
-        headers={"X-DashScope-Async": "enable"},
-    ),
-    "modellix": PlatformApi(
-        submit_path="/alibaba/happyhorse-1.0-r2v/async",
-        status_path="/tasks/{}",
-        body=lambda prompt: {"prompt": prompt, "reference_images": [PICTURE]},
-        task_id=lambda answer: str(answer["data"]["task_id"]),
-        state=lambda answer: str(answer["data"]["status"]),
-    ),
-    "modelstream": PlatformApi(
-        submit_path="/v1/video/generations",
-        status_path="/v1/video/generations/{}",
-        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
-        task_id=lambda answer: str(answer["task_id"]),
-        state=lambda answer: str(answer["data"]["status"]),
-    ),
-    "tokenbay": PlatformApi(
-        submit_path="/v1/video/generations",
-        status_path="/v1/video/generations/{}",
-        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
-        task_id=lambda answer: str(answer["task_id"]),
-        state=lambda answer: str(answer["status"]),
-    ),
+PLATFORM_NAMES = PLATFORMS
+PLATFORM_APIS: Mapping[str, PlatformApi] = {
+    name: import_module(f"tests.integration.simulator.apis.{name.replace('-', '_')}").API for name in PLATFORM_NAMES
 }
 
 
@@ -80,7 +32,8 @@ class ApiClient:
         world.now_s = lambda: now_s() + seconds
 
     def headers(self, platform: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.sim.key(platform)}", **PLATFORM_APIS[platform].headers}
+        api = PLATFORM_APIS[platform]
+        return {api.key_header: api.key_prefix + self.sim.key(platform), **api.headers}
 
     async def post(self, platform: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         url = self.sim.base_url(platform) + path

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from submitter.simulator.callbacks import signature
+from submitter.simulator.platforms.hiapi import signature
 from tests.integration.simulator.calls import ApiClient, Sink, calling, sink
 
 SECRET = "sim-hiapi-webhook-secret"
@@ -45,7 +45,7 @@ async def test_no_callback_is_posted_before_the_end_or_without_a_url() -> None:
 
 
 async def test_without_a_secret_callbacks_are_unsigned() -> None:
-    async with calling(hiapi_webhook_secret=None) as caller, sink() as place:
+    async with calling(webhook_secrets={"hiapi": None}) as caller, sink() as place:
         caller.sim.finish(await submit_to(caller, place))
         [post] = await place.wait_for(1)
     assert not [name for name in post.headers if name.startswith("x-hiapi")]

@@ -149,7 +149,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -
 
 
 def test_secrets_of_a_configuration_are_not_in_its_repr() -> None:
-    shown = repr(SimulatorConfig(keys={"hiapi": "one"}, hiapi_webhook_secret="two"))
+    shown = repr(SimulatorConfig(keys={"hiapi": "one"}, webhook_secrets={"hiapi": "two"}))
     assert "one" not in shown.replace("None", "")
     assert "two" not in shown
 
@@ -159,7 +159,7 @@ def test_the_command_line_becomes_a_configuration() -> None:
     config = config_of(_parser().parse_args([*line.split(), "--unsigned", "--modellix-async-path", "plain"]))
     assert (config.speed, config.seed, dict(config.faults)) == (60, 7, {"callback_lost": 0.1, "fail": 1.0})
     assert (config.key("hiapi"), config.key("tokenbay")) == ("k", "sim-tokenbay-key")
-    assert (config.quota["tokenbay"], config.hiapi_webhook_secret) == (3, None)
+    assert (config.quota["tokenbay"], config.webhook_secret("hiapi")) == (3, None)
     assert (config.limit("hiapi").requests, config.modellix_async_path) == (None, "plain")
 
 

@@ -5,29 +5,25 @@ from typing import Any
 
 import pytest
 
-from tests.integration.simulator.calls import PICTURE, PLATFORM_APIS, PLATFORM_NAMES, calling
+from tests.integration.simulator.apis.platform_api import PICTURE
+from tests.integration.simulator.calls import PLATFORM_APIS, PLATFORM_NAMES, calling
 
 everywhere = pytest.mark.parametrize("platform", PLATFORM_NAMES)
-
-WAITING = dict(zip(PLATFORM_NAMES, ("queued", "PENDING", "pending", "QUEUED", "QUEUED"), strict=True))
-RUNNING = dict(zip(PLATFORM_NAMES, ("handling", "RUNNING", "processing", "IN_PROGRESS", "IN_PROGRESS"), strict=True))
-GOOD = dict(zip(PLATFORM_NAMES, ("success", "SUCCEEDED", "success", "SUCCESS", "SUCCESS"), strict=True))
-BAD = dict(zip(PLATFORM_NAMES, ("fail", "FAILED", "failed", "FAILURE", "FAILURE"), strict=True))
 
 
 @everywhere
 async def test_a_task_waits_then_succeeds_in_the_platforms_own_words(platform: str) -> None:
     async with calling() as caller:
         task_id = await caller.submit(platform)
-        assert await caller.state(platform, task_id) == WAITING[platform]
+        assert await caller.state(platform, task_id) == PLATFORM_APIS[platform].waiting
         caller.sim.finish(task_id)
-        assert await caller.state(platform, task_id) == GOOD[platform]
+        assert await caller.state(platform, task_id) == PLATFORM_APIS[platform].good
 
 
 @everywhere
 async def test_a_task_out_of_the_queue_is_running(platform: str) -> None:
     async with calling(queued_share=0.0) as caller:
-        assert await caller.state(platform, await caller.submit(platform)) == RUNNING[platform]
+        assert await caller.state(platform, await caller.submit(platform)) == PLATFORM_APIS[platform].running
 
 
 @everywhere
@@ -37,7 +33,7 @@ async def test_a_failed_task_is_still_http_200(platform: str) -> None:
         caller.sim.fail(task_id, message="no horse found")
         answer = await caller.query(platform, task_id)
     assert answer.status_code == 200
-    assert PLATFORM_APIS[platform].state(answer.json()) == BAD[platform]
+    assert PLATFORM_APIS[platform].state(answer.json()) == PLATFORM_APIS[platform].bad
     assert platform == "modellix" or "no horse found" in answer.text
 
 
@@ -54,7 +50,7 @@ async def test_a_wrong_key_is_401_and_creates_nothing(platform: str, authorizati
     async with calling() as caller:
         api = PLATFORM_APIS[platform]
         url = caller.sim.base_url(platform) + api.submit_path
-        headers = api.headers | {"Authorization": authorization}
+        headers = api.headers | {api.key_header: authorization}
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         answer = await caller.http.post(url, json=api.body("x"), headers=sent)
         assert answer.status_code == 401
@@ -74,7 +70,7 @@ async def test_unknown_ids_are_answered_as_documented() -> None:
     async with calling() as caller:
         answers = {name: await caller.query(name, "tk-none") for name in PLATFORM_NAMES}
     statuses = {name: answer.status_code for name, answer in answers.items()}
-    assert statuses == {"hiapi": 404, "dashscope": 200, "modellix": 404, "modelstream": 400, "tokenbay": 400}
+    assert statuses == {name: api.unknown_id_status for name, api in PLATFORM_APIS.items()}
     assert answers["dashscope"].json()["output"] == {"task_id": "tk-none", "task_status": "UNKNOWN"}
     assert answers["modelstream"].json() == {"code": "task_not_exist", "message": "task_not_exist", "data": None}
 
@@ -83,7 +79,7 @@ async def test_an_empty_account_is_refused_as_documented() -> None:
     async with calling(quota=dict.fromkeys(PLATFORM_NAMES, 0)) as caller:
         answers = {name: await caller.send(name) for name in PLATFORM_NAMES}
         statuses = {name: answer.status_code for name, answer in answers.items()}
-        assert statuses == {"hiapi": 402, "dashscope": 400, "modellix": 402, "modelstream": 402, "tokenbay": 403}
+        assert statuses == {name: api.no_balance_status for name, api in PLATFORM_APIS.items()}
         assert answers["dashscope"].json()["code"] == "Arrearage"
         assert {refused.reason for refused in caller.sim.records().refused} == {"no_balance"}
 

@@ -12,7 +12,8 @@ import pytest
 from dashscope.aigc.video_synthesis import VideoSynthesis  # the top-level stub leaves `list` out
 
 from submitter.simulator.media import video_of
-from tests.integration.simulator.calls import PICTURE, ApiClient, calling, sink
+from tests.integration.simulator.apis.platform_api import PICTURE
+from tests.integration.simulator.calls import ApiClient, calling, sink
 
 MEDIA = [{"type": "reference_image", "url": PICTURE}]
 RETIRED = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
@@ -225,6 +226,6 @@ async def test_hiapi_verifies_the_simulated_callbacks() -> None:
         wanted = {"model": HIAPI_MODEL, "input": {"prompt": "x"}, "callback": {"url": place.url, "when": "final"}}
         made = await called(hiapi_at(caller).tasks.create, **wanted)
         [received] = await place.wait_for(1)
-        secret = caller.sim._world.config.hiapi_webhook_secret
+        secret = caller.sim._world.config.webhook_secret("hiapi")
     task = hiapi_at(caller, webhook_secret=secret).webhooks.verify(received.raw, received.headers)
     assert (task.task_id, task.status) == (made.task_id, "success")

@@ -31,7 +31,7 @@ SIZE = len(WHOLE)
 async def test_the_file_of_a_finished_task_is_fetched_whole(
     tmp_path: Path, order: dict[str, Any], begun: int | None
 ) -> None:
-    async with running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim:
+    async with running(SimulatorConfig(speed=600.0, webhook_secrets={"hiapi": None})) as sim:
         settings = {"WHENFINAL_PROVIDERS": "hiapi,tokenbay", "TOKENBAY_API_KEY": sim.key("tokenbay")}
         async with (
             served(tmp_path, sim, **settings, TOKENBAY_BASE_URL=sim.base_url("tokenbay")) as service,

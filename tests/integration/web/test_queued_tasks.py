@@ -24,7 +24,7 @@ STUCK = {"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video",
 async def _full(folder: Path, **settings: str) -> AsyncIterator[tuple[Served, Simulator]]:
     """An account with room for one task, which is taken for ever; nothing is sent without `working`."""
     async with (
-        running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim,
+        running(SimulatorConfig(speed=600.0, webhook_secrets={"hiapi": None})) as sim,
         served(folder, sim, HIAPI_MAX_IN_FLIGHT="1", **settings) as service,
     ):
         assert (await service.post("/v1/tasks", STUCK)).json()["state"] == "submitted"

@@ -11,21 +11,20 @@ from typing import Any
 from submitter.http.messages import Callback, Headers, HttpReply
 from submitter.model import Denied, Observation, ProviderTaskId, Source, TaskKey, TaskState, Unavailable
 from submitter.providers.contract import Account
+from submitter.providers.registry import ADAPTERS
 
 HERE = Path(__file__).parent
-BASE_URLS = {
-    "hiapi": "https://api.hiapi.ai",
-    "dashscope": "https://dashscope-intl.aliyuncs.com/api/v1",
-    "modellix": "https://api.modellix.ai/api/v1",
-    "modelstream": "https://api.modelstream.ai",
-    "tokenbay": "https://api.tokenbay.com",
-    "newapi": "https://gateway.example",
-}
 
 
 def account(adapter: str, **changes: Any) -> Account:
-    settings = {"name": adapter, "adapter": adapter, "base_url": BASE_URLS[adapter], "api_key": "key-1"} | changes
-    return Account(**settings)
+    can = ADAPTERS[adapter].CAPABILITIES
+    base_url = can.default_base_url or "https://gateway.example"
+    settings = {"name": adapter, "adapter": adapter, "base_url": base_url, "api_key": "key-1", "keys_url": can.keys_url}
+    return Account(**settings | changes)
+
+
+def folder_name(adapter: str) -> str:
+    return adapter.replace("-", "_")
 
 
 def names(adapter: str, *prefixes: str) -> list[str]:
@@ -68,7 +67,7 @@ def denied(adapter: str, name: str, status: int, message: str) -> Denied:
 
 
 def _folder(adapter: str) -> Path:
-    return HERE / adapter / "payloads"
+    return HERE / folder_name(adapter) / "payloads"
 
 
 def _record(adapter: str, name: str) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""Replies to polls in the form of each adapter, out of plain values."""
+"""Replies to polls in the form of each adapter, out of plain values.
+
+The folder of an adapter holds its form, `form.py`, with a `FORM`.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -12,24 +17,32 @@ from tests.unit.providers import recorded
 
 TASK_ID = "t-1"
 LINK = "https://cdn.example/v.mp4"
-
-#: A documented word of each adapter.
-RUNNING = {"hiapi": "handling", "dashscope": "RUNNING", "modellix": "processing"}
-FAILED = {"hiapi": "fail", "dashscope": "FAILED", "modellix": "failed"}
-SUCCEEDED = {"hiapi": "success", "dashscope": "SUCCEEDED", "modellix": "success"}
 GATEWAYS = ("newapi", "modelstream", "tokenbay")
-for _gateway in GATEWAYS:
-    RUNNING[_gateway], FAILED[_gateway], SUCCEEDED[_gateway] = "in_progress", "failed", "completed"
-
-#: Where each adapter finds the link of a success.
-RESULTS: Mapping[str, Mapping[str, Any]] = {
-    "hiapi": {"output": [{"url": LINK, "type": "video"}]},
-    "dashscope": {"video_url": LINK},
-    "modellix": {"result": {"resources": [{"url": LINK, "type": "video"}]}},
-    **{gateway: {"url": LINK} for gateway in GATEWAYS},
-}
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How the replies of an adapter's provider look."""
+
+    #: A documented word of each kind.
+    running: str
+    failed: str
+    succeeded: str
+    #: The document about a task: its id, the word, more members in the task, more beside it.
+    document: Callable[[Any, str, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    #: Where the link of a success is, as members of the task.
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+FORMS: Mapping[str, Form] = {
+    adapter: import_module(f"tests.unit.providers.{recorded.folder_name(adapter)}.form").FORM for adapter in ADAPTERS
+}
+RUNNING = {adapter: form.running for adapter, form in FORMS.items()}
+FAILED = {adapter: form.failed for adapter, form in FORMS.items()}
+SUCCEEDED = {adapter: form.succeeded for adapter, form in FORMS.items()}
+RESULTS = {adapter: form.result for adapter, form in FORMS.items()}
 
 
 def document(
@@ -41,13 +54,7 @@ def document(
     named: Any = TASK_ID,
 ) -> dict[str, Any]:
     """A reply that names the task and a state, with more members in the task and beside it."""
-    if adapter == "hiapi":
-        return {"code": 200, "message": "success", "data": {"taskId": named, "status": word, **inner}, **top}
-    if adapter == "dashscope":
-        return {"request_id": "r-1", "output": {"task_id": named, "task_status": word, **inner}, **top}
-    if adapter == "modellix":
-        return {"code": 0, "message": "success", "data": {"task_id": named, "status": word, **inner}, **top}
-    return {"code": "success", "data": {"task_id": named, "status": word, **inner}, **top}
+    return FORMS[adapter].document(named, word, inner, top)
 
 
 def read(adapter: str, body: object, *, task_id: str = TASK_ID, status: int = 200, **account: Any) -> StatusOutcome:

@@ -1,0 +1,30 @@
+"""How a plain HTTP caller talks to one simulated platform."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+PICTURE = "https://example.com/a.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformApi:
+    """Paths, bodies and words of one platform."""
+
+    submit_path: str
+    status_path: str
+    body: Callable[[str], dict[str, Any]]
+    task_id: Callable[[Any], str]
+    state: Callable[[Any], str]
+    waiting: str
+    running: str
+    good: str
+    bad: str
+    #: The status of the answer to a query for an id that the platform does not know.
+    unknown_id_status: int
+    #: The status of the answer to a submit of an account without money.
+    no_balance_status: int
+    #: The header of the key, and what stands before the key in it.
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+    headers: dict[str, str] = field(default_factory=dict)

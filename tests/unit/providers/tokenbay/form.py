@@ -1,0 +1,3 @@
+"""Tokenbay answers as new-api gateways do."""
+
+from tests.unit.providers.newapi.form import FORM as FORM
