@@ -1,3 +1,5 @@
-"""Modelstream answers as new-api gateways do."""
+"""ModelStream answers as new-api gateways do."""
 
-from tests.unit.providers.newapi.form import FORM as FORM
+from tests.unit.providers.newapi import form as newapi
+
+FORM = newapi.FORM

@@ -1,3 +1,5 @@
-"""Tokenbay answers as new-api gateways do."""
+"""TokenBay answers as new-api gateways do."""
 
-from tests.unit.providers.newapi.form import FORM as FORM
+from tests.unit.providers.newapi import form as newapi
+
+FORM = newapi.FORM
