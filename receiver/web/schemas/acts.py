@@ -26,6 +26,7 @@ from receiver.web.schemas.tasks import (
     RequestBody,
     SubmitRequest,
 )
+from submitter.providers.example import PROVIDER
 from submitter.request import at_most
 
 BATCH_MOST = 100
@@ -124,7 +125,7 @@ class RunQuery(Query):
 
 
 class ModelsQuery(Query):
-    provider: Name | None = Field(default=None, description="only models of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only models of this provider", examples=[PROVIDER])
 
 
 class ChecksQuery(Query):

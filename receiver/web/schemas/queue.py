@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from receiver.web.schemas.tasks import DIGITS, Label, Name, Query
+from submitter.providers.example import PROVIDER
 
 
 class QueueQuery(Query):
-    provider: Name | None = Field(default=None, description="only the queue of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only the queue of this provider", examples=[PROVIDER])
     label: Label | None = Field(
         default=None, description="only tasks with this label, as name=value", examples=["film=1"]
     )

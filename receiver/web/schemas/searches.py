@@ -18,6 +18,7 @@ from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.delivery_search import Answer, DeliverySearch
 from receiver.webhooks.model.endpoint_status import notify_host
 from submitter.model import ENDED, TaskId, TaskState
+from submitter.providers.example import PROVIDER, PROVIDER_TASK_ID
 from submitter.request import at_most
 
 IDS_MOST = 100
@@ -59,7 +60,7 @@ class TaskConditions(BaseModel):
     state: Annotated[tuple[Annotated[TaskState, Field(strict=False)], ...], *_FEW] = Field(
         default=(), description="only tasks in this state; may be repeated", examples=[["failed"]]
     )
-    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=[PROVIDER])
     model: Name | None = Field(
         default=None, description="only tasks of this model", examples=["happyhorse-1.1/text-to-video"]
     )
@@ -70,7 +71,7 @@ class TaskConditions(BaseModel):
         default=None, description="only tasks of this idempotency key", examples=["film-1-shot-7"]
     )
     task_id: Foreign | None = Field(
-        default=None, description="only tasks with this id of the provider", examples=["tk-hiapi-01K5QW8Y"]
+        default=None, description="only tasks with this id of the provider", examples=[PROVIDER_TASK_ID]
     )
     since: Time | None = Field(
         default=None, description="only tasks created then or later", examples=["2026-09-21T14:00:00Z"]
@@ -150,7 +151,7 @@ _NAMES_A_TASK = (
 
 
 class FindQuery(Query):
-    text: Foreign = Field(description=_NAMES_A_TASK, examples=["tk-hiapi-01K5QW8Y"])
+    text: Foreign = Field(description=_NAMES_A_TASK, examples=[PROVIDER_TASK_ID])
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = Field(
         default=None, description=NEXT_CURSOR, examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from receiver.events.model.event import EventType
 from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
 from receiver.webhooks.model.endpoint import LABELS_CAP
+from submitter.providers.example import PROVIDER
 from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
@@ -169,7 +170,7 @@ class EventConditions(Query):
         default=(), description="only these types; may be repeated", examples=[["task.succeeded"]]
     )
     provider: tuple[Name, ...] = Field(
-        default=(), description="only of these providers; may be repeated", examples=[["hiapi"]]
+        default=(), description="only of these providers; may be repeated", examples=[[PROVIDER]]
     )
     model: tuple[Name, ...] = Field(
         default=(), description="only of these models; may be repeated", examples=[["happyhorse-1.1/text-to-video"]]
