@@ -1,6 +1,6 @@
 """Examples of every command, which its help ends with. A test reads each as the command line does."""
 
-from submitter.providers.example import PROVIDER, PROVIDER_TASK_ID
+from receiver.runtime.example import PROVIDER, PROVIDER_TASK_ID
 
 #: By the words of the command; each line goes on after `whenfinal `.
 EXAMPLES: dict[str, tuple[str, ...]] = {

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.runtime.example import MODEL, PROVIDER, PROVIDER_TASK_ID
 from receiver.web.example_values import DETAIL, RUN_ID, RUNNING, TASK, TASK_ID, TIMELINE
 from receiver.web.schemas import acts
 from receiver.web.schemas import tasks as task_schemas
 from submitter import api_queue, api_runs, api_service, api_tasks
-from submitter.providers.example import MODEL, PROVIDER, PROVIDER_TASK_ID
 
 _LOOK_ID = "run_01m7yrqm4y904bn5a9g1vxy29m"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from submitter.providers.example import MODEL, PROVIDER, PROVIDER_TASK_ID
+from receiver.runtime.example import MODEL, PROVIDER, PROVIDER_TASK_ID
 
 TASK_ID, SUBSCRIPTION_ID, DELIVERY_ID, EVENT_ID, RUN_ID, KEY_ID = (
     f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt", "run", "key")

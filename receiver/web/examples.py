@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.runtime.example import HOST, MODEL, PROVIDER, PROVIDER_TASK_ID
 from receiver.web.example_acts import ACT_BODIES
 from receiver.web.example_values import (
     DELIVERY_ID,
@@ -24,7 +25,6 @@ from receiver.web.schemas import keys as key_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
 from submitter import api, api_keys, api_operations, api_service, api_webhooks
-from submitter.providers.example import HOST, MODEL, PROVIDER, PROVIDER_TASK_ID
 
 _WANTED: Mapping[str, Any] = {
     "url": "https://hooks.example.com/videos",

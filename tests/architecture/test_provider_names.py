@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from submitter.providers import example
+from receiver.runtime import example
 from submitter.providers.registry import ADAPTERS
 from tests.architecture.syntax import modules, read
 
@@ -15,7 +15,7 @@ from tests.architecture.syntax import modules, read
 #: and descriptions of the API show, the demo's requests, and the simulator, which has platforms of its own.
 NAMES_BELONG = (
     Path("submitter/providers/registry.py"),
-    Path("submitter/providers/example.py"),
+    Path("receiver/runtime/example.py"),
     Path("receiver/cli/demo/examples.py"),
     Path("receiver/cli/demo/scenario.py"),
     Path("submitter/simulator"),

@@ -17,7 +17,7 @@ from receiver.cli.demo.runner import Demo, Scenario, open_demo
 from receiver.cli.demo.scenario import LEAST, make_requests
 from receiver.cli.display.terminal import console
 from receiver.cli.options import Json
-from submitter.providers.example import MODEL, PROVIDER
+from receiver.runtime.example import MODEL, PROVIDER
 
 MOST = 200  # requests a provider; more would make the demo too long to watch
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic import model_validator as checks_whole
 
+from receiver.runtime.example import PROVIDER
 from receiver.web.schemas.searches import (
     FLAG,
     IDS_MOST,
@@ -26,7 +27,6 @@ from receiver.web.schemas.tasks import (
     RequestBody,
     SubmitRequest,
 )
-from submitter.providers.example import PROVIDER
 from submitter.request import at_most
 
 BATCH_MOST = 100

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from receiver.runtime.example import PROVIDER
 from receiver.web.schemas.tasks import DIGITS, Label, Name, Query
-from submitter.providers.example import PROVIDER
 
 
 class QueueQuery(Query):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from receiver.events.model.event import EventType
+from receiver.runtime.example import PROVIDER, PROVIDER_TASK_ID
 from receiver.tasks.model.search import LABELS_MOST, EndedBy, TaskSearch
 from receiver.web.schemas.subscriptions import Time
 from receiver.web.schemas.tasks import DIGITS, LONGEST_AGE_S, NEXT_CURSOR, Label, Name, PageLimit, Query, SubscriptionId
@@ -18,7 +19,6 @@ from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.delivery_search import Answer, DeliverySearch
 from receiver.webhooks.model.endpoint_status import notify_host
 from submitter.model import ENDED, TaskId, TaskState
-from submitter.providers.example import PROVIDER, PROVIDER_TASK_ID
 from submitter.request import at_most
 
 IDS_MOST = 100

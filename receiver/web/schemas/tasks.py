@@ -7,9 +7,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
+from receiver.runtime.example import PROVIDER
 from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
 from receiver.webhooks.model.endpoint import LABELS_CAP
-from submitter.providers.example import PROVIDER
 from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
