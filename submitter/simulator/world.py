@@ -1,4 +1,4 @@
-"""The state of all five platforms in one run, and the functions that change it.
+"""The state of all platforms in one run, and the functions that change it.
 
 Everything runs in one event loop, so there are no locks. `close` ends all background work.
 """
