@@ -42,6 +42,7 @@ _CREATED: Mapping[str, tuple[tuple[_Path, Callable[[object], int | None]], ...]]
     "dashscope": ((("output", "submit_time"), _beijing),),
     "modelstream": _NEWAPI,
     "tokenbay": _NEWAPI,
+    "seedance": ((("created_at",), ms_from_s),),
     "newapi": _NEWAPI,
 }
 
