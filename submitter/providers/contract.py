@@ -51,6 +51,11 @@ class Account:
     #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
     state_words: Mapping[str, TaskState] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What may stand in no log, message or stored text."""
+        return tuple([each for each in (self.api_key, self.secret_key, self.webhook_secret) if each])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFamily:

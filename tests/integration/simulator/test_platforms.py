@@ -189,6 +189,18 @@ async def test_hiapi_holds_the_older_model_to_its_own_limits(change: dict[str, o
         assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"aspect_ratio": "16:9"}, {"seed": 7}, {"image_urls": [PICTURE] * 2}, {"image_urls": []}, {"duration": 2}],
+)
+async def test_hiapis_image_to_video_takes_exactly_one_picture(change: dict[str, object]) -> None:
+    async with calling() as caller:
+        body: dict[str, Any] = {"model": "happyhorse-1.1/image-to-video"}
+        right = {"image_urls": [PICTURE], "resolution": "1080p"}
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right})).status_code == 200
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
+
+
 async def test_hiapi_passes_other_models_on_unchecked() -> None:
     async with calling() as caller:
         body = {"model": "other/model", "input": {"anything": [1]}, "route": "east"}
