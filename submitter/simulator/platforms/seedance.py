@@ -37,9 +37,7 @@ from submitter.simulator.request_pipeline import Dialect, endpoint, status_endpo
 from submitter.simulator.task import EXPIRED, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
 from submitter.simulator.world import World, world_of
 
-WORDS = state_words(
-    queued="queued", running="running", succeeded="succeeded", failed="failed", canceled="cancelled"
-)
+WORDS = state_words(queued="queued", running="running", succeeded="succeeded", failed="failed", canceled="cancelled")
 
 KNOWN_S = 7 * DAY_S  # how long a task is known
 
@@ -134,7 +132,9 @@ def _parse(request: Request, raw: bytes) -> Draft:
         model=model,
         prompt=" ".join(words),
         body=body,
-        clip=clip_of(max(1, integer_or(body.get("duration"), 5)), str(body.get("resolution")).upper(), body.get("ratio")),
+        clip=clip_of(
+            max(1, integer_or(body.get("duration"), 5)), str(body.get("resolution")).upper(), body.get("ratio")
+        ),
         callback_url=body.get("callback_url"),
         longest_s=body.get("execution_expires_after") or LONGEST_S,
     )
@@ -162,13 +162,15 @@ def _checked_role(item: object) -> str:
     kind = item.get("type")
     if kind == "text":
         if not isinstance(item.get("text"), str) or not item["text"].strip():
-            raise _wrong("content.text", "must not be empty")
+            raise _wrong("content.text", "is the prompt and must not be empty")
         return ""
     if kind not in {"image_url", "video_url", "audio_url"}:
         raise _wrong("content.type", "is not known")
     holder = item.get(kind)
     link = holder.get("url") if isinstance(holder, dict) else None
-    schemes = ("https://", "http://", "asset://") if kind == "video_url" else ("https://", "http://", "asset://", "data:")
+    schemes = (
+        ("https://", "http://", "asset://") if kind == "video_url" else ("https://", "http://", "asset://", "data:")
+    )
     if not isinstance(link, str) or not link.startswith(schemes):
         raise _wrong(f"content.{kind}.url", "must be a URL")
     if kind != "image_url":
@@ -303,7 +305,9 @@ async def _list(request: Request) -> Response:
     ids = wanted.getlist("filter.task_ids")
     known = [world.view(task) for task in reversed(world.of("seedance")) if _is_known(world, task)]
     bodies = [body_of(view) for view in known if not ids or view.task_id in ids]
-    filters = {name: wanted[f"filter.{name}"] for name in ("status", "model", "service_tier") if f"filter.{name}" in wanted}
+    filters = {
+        name: wanted[f"filter.{name}"] for name in ("status", "model", "service_tier") if f"filter.{name}" in wanted
+    }
     fitting = [body for body in bodies if filters.items() <= {name: body[name] for name in filters}.items()]
     return JSONResponse({"total": len(fitting), "items": fitting[(number - 1) * size : number * size]})
 

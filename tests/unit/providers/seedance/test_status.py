@@ -64,9 +64,7 @@ EXPECTED: dict[str, StatusOutcome] = {
         error=TaskError(code="expired", message="the task did not end within its execution_expires_after"),
         completed_at_ms=1_790_172_800_000,
     ),
-    "status_cancelled": _seen(
-        "status_cancelled", TaskState.CANCELED, "cancelled", completed_at_ms=1_790_000_005_000
-    ),
+    "status_cancelled": _seen("status_cancelled", TaskState.CANCELED, "cancelled", completed_at_ms=1_790_000_005_000),
     "status_word_of_a_gateway": _seen(
         "status_word_of_a_gateway", TaskState.RUNNING, "processing", is_documented_state=False
     ),

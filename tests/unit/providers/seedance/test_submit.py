@@ -18,9 +18,7 @@ FIRST, LAST = "https://a.example/first.png", "https://a.example/last.png"
 
 
 def _sent(**fields: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(
-        seedance.build_submit(VideoRequest(model=MODEL, **fields), ACCOUNT, CONTEXT).body
-    )
+    body: dict[str, Any] = json.loads(seedance.build_submit(VideoRequest(model=MODEL, **fields), ACCOUNT, CONTEXT).body)
     return body
 
 
