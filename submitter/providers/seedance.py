@@ -46,6 +46,7 @@ from submitter.providers.contract import (
     Budget,
     Capabilities,
     ModelFamily,
+    OriginPlaces,
     PollAdvice,
     RawPaths,
     SubmitContext,
@@ -144,6 +145,10 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "ModelNotOpen": Refusal.DENIED,  # a 404: the account must open the model
     "QuotaExceeded": Refusal.QUOTA,  # a 429: the free quota is used up, and waiting does not bring it back
 }
+
+
+#: Query page.
+ORIGIN = OriginPlaces(created=((("created_at",), ms_from_s),))
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
