@@ -1,4 +1,4 @@
-"""Seedance's own behaviour at the simulator: fields, lists, deletion, an end named `expired`, callbacks at each change."""
+"""Seedance at the simulator: fields, lists, deletion, an end named `expired`, callbacks at each change."""
 
 import asyncio
 import json
