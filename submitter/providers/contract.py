@@ -89,6 +89,8 @@ class ModelFamily:
     frames_exclude_references: bool = False
     #: Whether a ratio is for a prompt alone, because it follows the first frame.
     ratio_for_text: bool = False
+    #: Whether a ratio must be given where there is no first frame.
+    ratio_without_frame: bool = False
     #: Characters; None: no such field.
     negative_prompt: int | None = None
     #: Whether a caller can say if the video has sound.

@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, seedance, tokenbay
+from submitter.providers import (
+    dashscope,
+    hiapi,
+    minimax,
+    modellix,
+    modelstream,
+    newapi,
+    newapi_statuses,
+    seedance,
+    tokenbay,
+)
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -24,22 +34,28 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "minimax": minimax,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
+LISTS_TASKS: Mapping[str, ListsTasks] = {
+    "hiapi": hiapi,
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "minimax": minimax,
+}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance, "minimax": minimax}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance, "minimax": minimax}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 
@@ -51,5 +67,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "seedance": seedance.ORIGIN,
+    "minimax": minimax.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

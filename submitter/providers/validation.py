@@ -184,6 +184,9 @@ def _ratio(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
     if request.ratio is not None and family.ratio_for_text and request.first_frame is not None:
         rule = "stands beside a first frame, whose ratio the video has"
         yield Violation(field="video.ratio", rule=rule, accepted="leave it out")
+    elif request.ratio is None and family.ratio_without_frame and request.first_frame is None:
+        rule = "is missing, and there is no first frame whose ratio the video could have"
+        yield Violation(field="video.ratio", rule=rule, accepted=", ".join(family.ratios))
     else:
         yield from _choice("video.ratio", request.ratio, family.ratios)
 

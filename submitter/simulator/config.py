@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "minimax")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -22,6 +22,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
     "seedance": "/seedance/api/v3",
+    "minimax": "/minimax",
 }
 
 DAY_S = 86_400.0
@@ -58,6 +59,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
     "seedance": Limit(concurrent=120),
+    "minimax": UNLIMITED,
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}

@@ -4,10 +4,11 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from receiver.config.sections import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.reconciler import Reconciler
@@ -32,6 +33,7 @@ MODELS = {
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
     "seedance": "dreamina-seedance-2-0-260128",
+    "minimax": "MiniMax-H3",
 }
 
 
@@ -72,10 +74,18 @@ class ReconcilingService:
         return {task: (await self.task(task)).state for task in tasks}
 
 
+#: What a model needs beside a prompt.
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "MiniMax-H3": {"resolution": "768P", "duration": 5, "ratio": "16:9"},
+}
+
+
 def _a_video(platform: str) -> VideoRequest:
     pictures = ("https://pictures.example/a.png",) if MODELS[platform].endswith("r2v") else ()
     prompt = "[Image 1] at dawn" if pictures else "a horse at dawn"
-    return VideoRequest(model=MODELS[platform], prompt=prompt, reference_images=pictures)
+    return VideoRequest(
+        model=MODELS[platform], prompt=prompt, reference_images=pictures, **NEEDED.get(MODELS[platform], {})
+    )
 
 
 def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
