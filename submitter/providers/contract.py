@@ -18,6 +18,7 @@ from submitter.model import (
     ProviderTaskId,
     StatusOutcome,
     SubmitOutcome,
+    TaskId,
     TaskState,
 )
 
@@ -84,6 +85,8 @@ class ModelFamily:
     frames_exclude_references: bool = False
     #: Whether a ratio is for a prompt alone, because it follows the first frame.
     ratio_for_text: bool = False
+    #: Whether a ratio must be given where there is no first frame.
+    ratio_without_frame: bool = False
     #: Characters; None: no such field.
     negative_prompt: int | None = None
     #: Whether a caller can say if the video has sound.
@@ -146,8 +149,10 @@ class Capabilities:
     marker: "MarkerStyle"
     #: Whether a submit can name a callback URL.
     callback: bool
-    #: The members of a body that name a callback URL; a raw body must leave them to us.
+    #: The members of a body that name a callback URL, dotted where they are nested; a raw body must leave them to us.
     callback_members: tuple[str, ...] = ()
+    #: The members of a body that hold our own id of the task; a raw body must leave them to us.
+    own_id_members: tuple[str, ...] = ()
     #: Whether callbacks come to one address of the account, which its owner sets up at the provider.
     account_callback: bool = False
     #: Whether the provider signs callbacks with a secret that it shares with the account.
@@ -229,6 +234,18 @@ class ListsTasks(Protocol):
 
     def listed_state(self, row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
         """Return the state of a row, and whether its word is documented or taught to the account."""
+
+
+class FindsByOwnId(Protocol):
+    """Optional: a submit carries our id of the task, and the provider can be asked which task has it."""
+
+    def build_lookup(
+        self, task_id: TaskId, request: "VideoRequest | RawRequest", account: Account, /, *, page: int
+    ) -> HttpCall:
+        """Return the query for the task that this request was to create; of a list, its page, from 1."""
+
+    def parse_lookup(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
+        """Return rows with their `own_id`. A reply without its list is Unavailable, never an empty page."""
 
 
 class CancelsTasks(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from submitter.model import Observation
-from submitter.providers.json_reader import BEIJING, at, ms_from_s, ms_from_text, read_object, text
+from submitter.providers.json_reader import BEIJING, at, ms_from_ms, ms_from_s, ms_from_text, read_object, text
 
 _Path = tuple[str, ...]
 
@@ -40,12 +40,21 @@ _NEWAPI: tuple[tuple[_Path, Callable[[object], int | None]], ...] = (
 _CREATED: Mapping[str, tuple[tuple[_Path, Callable[[object], int | None]], ...]] = {
     "hiapi": ((("data", "created"), ms_from_s),),
     "dashscope": ((("output", "submit_time"), _beijing),),
+    "kling": ((("data", "0", "create_time"), ms_from_ms), (("data", "created_at"), ms_from_ms)),
     "modelstream": _NEWAPI,
     "tokenbay": _NEWAPI,
     "newapi": _NEWAPI,
 }
 
 _PROMPT: Mapping[str, _Path] = {"dashscope": ("output", "orig_prompt")}
+
+
+def _at(document: object, path: _Path) -> object:
+    """As `at`; the step `0` is the first item of a list."""
+    found = document
+    for step in path:
+        found = found[0] if step == "0" and isinstance(found, list) and found else at(found, step)
+    return found
 
 
 def tells_prompt(adapter: str) -> bool:
@@ -56,7 +65,7 @@ def tells_prompt(adapter: str) -> bool:
 def origin_of(adapter: str, observation: Observation) -> TaskOrigin:
     """Read the reply that the observation was made from."""
     document = read_object(observation.raw)
-    times = (read(at(document, *path)) for path, read in _CREATED.get(adapter, ()))
+    times = (read(_at(document, path)) for path, read in _CREATED.get(adapter, ()))
     return TaskOrigin(
         model=observation.model,
         created_at_ms=next((found for found in times if found is not None), None),

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, tokenbay
+from submitter.providers import dashscope, hiapi, kling, modellix, modelstream, newapi, tokenbay
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
     FetchesResults,
+    FindsByOwnId,
     HasTwoPaths,
     ListsTasks,
     Provider,
@@ -22,10 +23,13 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+
+FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
 
@@ -37,8 +41,8 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 
-SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
+SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}

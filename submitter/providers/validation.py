@@ -7,12 +7,12 @@ ratio beside a first frame) is a violation here.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from submitter.errors import Violation
 from submitter.providers.contract import Capabilities, ModelFamily
-from submitter.providers.json_reader import URL_CAP, is_nested_deeper
+from submitter.providers.json_reader import URL_CAP, at, is_nested_deeper
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent, prompt_weight, referenced_images
 
 #: The documented bodies have four levels. Writing JSON recurses, so the limit must be far below the interpreter's.
@@ -184,6 +184,9 @@ def _ratio(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
     if request.ratio is not None and family.ratio_for_text and request.first_frame is not None:
         rule = "stands beside a first frame, whose ratio the video has"
         yield Violation(field="video.ratio", rule=rule, accepted="leave it out")
+    elif request.ratio is None and family.ratio_without_frame and request.first_frame is None:
+        rule = "is missing, and there is no first frame whose ratio the video could have"
+        yield Violation(field="video.ratio", rule=rule, accepted=", ".join(family.ratios))
     else:
         yield from _choice("video.ratio", request.ratio, family.ratios)
 
@@ -237,9 +240,11 @@ def _absent(field: str) -> Violation:
 
 
 def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
-    for member in capabilities.callback_members:
-        if member in request.body:
-            rule = "would replace our own callback URL"
+    ours = dict.fromkeys(capabilities.callback_members, "callback URL")
+    ours |= dict.fromkeys(capabilities.own_id_members, "id of the task")
+    for member, what in ours.items():
+        if _has_member(request.body, member):
+            rule = f"would replace our own {what}"
             yield Violation(field=f"raw.body.{member}", rule=rule, accepted="leave it out, it is added on submit")
     try:
         json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
@@ -249,6 +254,12 @@ def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]
         if is_nested_deeper(request.body, DEPTH_CAP):
             yield Violation(field="raw.body", rule="is nested too deeply", accepted=f"up to {DEPTH_CAP} levels")
     yield from _raw_path(request, capabilities)
+
+
+def _has_member(body: Mapping[str, object], dotted: str) -> bool:
+    *outer, last = dotted.split(".")
+    holder = at(body, *outer)
+    return isinstance(holder, dict) and last in holder
 
 
 def _raw_path(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:

@@ -151,7 +151,7 @@ def with_other_word(answer: Response) -> Response:
 
 def without_result(answer: Response) -> Response:
     """A success without its link."""
-    links = ("output", "video_url", "result", "result_url", "url", "metadata")
+    links = ("output", "video_url", "result", "result_url", "url", "metadata", "outputs", "task_result")
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
     )
@@ -164,6 +164,8 @@ def with_result_elsewhere(answer: Response) -> Response:
         result = task.get("result")
         if isinstance(result, dict):  # Modellix: without the object around the list
             return {name: task[name] for name in task if name != "result"} | {"resources": result["resources"]}
+        if isinstance(task.get("outputs"), list):  # Kling: in the place of the other generation
+            return {name: task[name] for name in task if name != "outputs"} | {"task_result": {"videos": task["outputs"]}}
         link = _link(task)
         if link is None:
             return task
@@ -195,6 +197,10 @@ def with_reason_elsewhere(answer: Response) -> Response:
     """The reason of a failure beside the task, as `code` and `message`; without a wrapper, a text as `error`."""
 
     def lifted(body: JsonObject) -> JsonObject:
+        listed = body.get("data")
+        if isinstance(listed, list) and listed:  # Kling
+            reason = listed[0].get("message")
+            return body | {"data": [listed[0] | {"message": ""}]} | ({"message": reason} if reason else {})
         wrapper = next((name for name in _WRAPPERS if isinstance(body.get(name), dict)), None)
         task: JsonObject = body if wrapper is None else body[wrapper]
         stated = task.get("error")
@@ -229,6 +235,8 @@ def _at_task(body: JsonObject, change: Callable[[JsonObject], JsonObject]) -> Js
     for name in _WRAPPERS:
         if isinstance(body.get(name), dict):
             return body | {name: change(body[name])}
+        if isinstance(body.get(name), list) and name == "data":
+            return body | {name: [change(each) for each in body[name]]}
     return change(body)
 
 

@@ -72,6 +72,8 @@ class Draft:
     body: JsonObject
     clip: Clip
     callback_url: str | None = None
+    #: Which of the platform's endpoints took it, where its answers differ by that.
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
