@@ -5,12 +5,14 @@ https://docs.hiapi.ai/models/video/happyhorse-1-1-r2v/) for fields and limits; h
 pages create, detail and list for the protocol; https://docs.hiapi.ai/api-reference/rate-limits;
 https://docs.hiapi.ai/models/video/happyhorse-1-0/ for happyhorse-1-0;
 https://www.hiapi.ai/en/blog/happyhorse-1-1-text-to-video-hiapi-tutorial for 1.1 text-to-video (no seed); the SDK
-HiAPIAI/hiapi-python for idempotency, error codes and the replay window.
+HiAPIAI/hiapi-python for idempotency, error codes and the replay window. Read 2026-11-26:
+https://docs.hiapi.ai/models/video/happyhorse-1-1-i2v/ for 1.1 image-to-video (one picture, no ratio, no seed).
 
 Pitfalls: `completed` is 0 before the end; `archiving` looks finished and is not; the callback's body is the `data`
-object without its envelope; resolution is lower case and `reference_image` singular. No prompt length is stated: the
-5,000 of the upstream model apply, since it cuts longer prompts without an error [inferred].
-The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
+object without its envelope; resolution is lower case; pictures are `reference_image` (singular) for reference-to-video
+and `image_urls` for image-to-video. No prompt length is stated: the 5,000 of the upstream model apply, since it cuts
+longer prompts without an error [inferred]. One tutorial shows a receipt with `status` and an id `task_...`; the pages
+show `taskId` alone, and both are read.
 """
 
 from submitter.errors import UnreadableCallback
@@ -39,6 +41,7 @@ from submitter.providers.contract import (
     Budget,
     Capabilities,
     ModelFamily,
+    OriginPlaces,
     PollAdvice,
     RawPaths,
     SubmitContext,
@@ -84,6 +87,12 @@ CAPABILITIES = Capabilities(
             reference_images=(1, 9),
         ),
         ModelFamily(models=("happyhorse-1.1/text-to-video",), ratios=_NINE_RATIOS, resolutions=_RESOLUTIONS),
+        ModelFamily(
+            models=("happyhorse-1.1/image-to-video",),
+            prompt_required=False,
+            resolutions=_RESOLUTIONS,
+            first_frame=True,
+        ),
         ModelFamily(models=("happyhorse-1-0",), ratios=_FIVE_RATIOS, resolutions=_RESOLUTIONS, seed=(0, 2_147_483_647)),
     ),
     marker="[Image N]",
@@ -141,6 +150,10 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
 }
 
 _KEY_IN_USE_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
+
+
+#: Detail page.
+ORIGIN = OriginPlaces(created=((("data", "created"), ms_from_s),))
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
@@ -251,6 +264,7 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
         "input": present(
             prompt=prompt_as_sent(request, "[Image N]"),
             reference_image=list(request.reference_images) or None,
+            image_urls=[request.first_frame] if request.first_frame else None,
             resolution=request.resolution and request.resolution.lower(),
             aspect_ratio=request.ratio,
             duration=request.duration,

@@ -2,9 +2,9 @@
 
 Sources, read 2026-11-26: https://klingai.com/document-api/api/get-started/callbacks.md (callbacks, signature, 30 days);
 https://klingai.com/document-api/api/video/3-0-omni/text-to-video with its siblings image-to-video and video-omni
-(fields, `GET /tasks`); https://kling.ai/document-api/api/get-started/authentication and .../concurrency-rules (20 slots,
-no limit of requests); `kling_codes` and `kling_token` have theirs. The old generation: public quotations of
-https://kling.ai/document-api/apiReference/commonInfo and its model pages, and public logs of its replies (2026-03).
+(fields, `GET /tasks`); https://kling.ai/document-api/api/get-started/authentication; .../concurrency-rules (20 slots, no
+limit of requests); `kling_codes` and `kling_token` have theirs. The old generation: public quotations of
+https://kling.ai/document-api/apiReference/commonInfo and its model pages, public logs of its replies (2026-03).
 
 The generation follows from the model, or from the path of a raw body. The old one is queried at the path of the submit,
 so the id of such a task has that path's last part before a colon: `image2video:900000000000000002`. Our
@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from submitter.errors import InvalidRequest, UnreadableCallback, Violation
+from submitter.errors import UnreadableCallback
 from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     REPORTED_FINAL,
@@ -45,9 +45,8 @@ from submitter.providers.contract import (
     Account,
     Budget,
     Capabilities,
-    ModelFamily,
+    OriginPlaces,
     PollAdvice,
-    RawPaths,
     SubmitContext,
 )
 from submitter.providers.error_replies import find_error
@@ -62,44 +61,27 @@ from submitter.providers.json_reader import (
     usable_id,
 )
 from submitter.providers.kling_codes import UNKNOWN_TASK, refused_poll, refused_submit
+from submitter.providers.kling_requests import (
+    OLD,
+    OLD_PATH,
+    OMNI,
+    PLAIN,
+    RAW,
+    external_id,
+    kind_of,
+    path_of,
+    video_body,
+)
 from submitter.providers.list_pages import list_page
 from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import first_links
 from submitter.providers.statuses import id_text, names_task, other_task, read_state, reason, unusable
-from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-
-_RATIOS = ("16:9", "9:16", "1:1")
-
-_RESOLUTIONS = ("720p", "1080p", "4k")
-
-_SCHEMES = ("https", "http", "data")
-
-_PLAIN = ModelFamily(
-    models=("kling-3.0",),
-    prompt_weight=None,
-    prompt_characters=3072,
-    ratios=_RATIOS,
-    resolutions=_RESOLUTIONS,
-    first_frame=True,
-    first_frame_optional=True,
-    last_frame=True,
-    ratio_for_text=True,
-    audio=True,
-    image_schemes=_SCHEMES,
-    watermark=True,
-)
-
-_OMNI = replace(
-    _PLAIN, models=("kling-3.0-omni",), reference_images=(0, 7), ratio_for_text=False, ratio_without_frame=True
-)
-
-#: 2,500 characters of prompt and of negative prompt, and 3 to 15 s, are those of gateways with the same model.
-_OLD = replace(_PLAIN, models=("kling-v3",), prompt_characters=2500, negative_prompt=2500, watermark=False)
+from submitter.request import RawRequest, VideoRequest
 
 CAPABILITIES = Capabilities(
     title="Kling",
     default_base_url="https://api-singapore.klingai.com",  # China: https://api-beijing.klingai.com, with other keys
-    families=(_PLAIN, _OMNI, _OLD),
+    families=(PLAIN, OMNI, OLD),
     marker="@image_N",
     callback=True,
     callback_members=("callback_url", "options.callback_url"),
@@ -113,10 +95,7 @@ CAPABILITIES = Capabilities(
     # No limit of requests is stated; this is our own.
     budget=Budget(per_s=5.0, burst=10, submits_count=False),
     max_in_flight=20,  # of the smallest paid pack
-    raw=RawPaths(
-        pattern=r"/(text-to-video|image-to-video|omni-video)/[^/]+|/v1/videos/[a-z0-9]+(-[a-z0-9]+)*",
-        accepted="/{text-to-video, image-to-video or omni-video}/{model}, or /v1/videos/{kind} of the old generation",
-    ),
+    raw=RAW,
 )
 
 #: Callback page and the pages of both generations.
@@ -131,22 +110,20 @@ STATES: StateWords = {
 #: No document names a cancellation.
 OTHER_STATES: StateWords = {"canceled": TaskState.CANCELED, "cancelled": TaskState.CANCELED}
 
-_OLD_PATH = "/v1/videos/"
+ORIGIN = OriginPlaces(created=((("data", "0", "create_time"), ms_from_ms), (("data", "created_at"), ms_from_ms)))
 
 _OUR_ID = re.compile(r"(tsk_[0-9A-Za-z]+)(?:-([a-z0-9]+(?:-[a-z0-9]+)*))?")
 
 _OLD_ID = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*):(.+)", re.DOTALL)
 
-_MODES: Mapping[str, str] = {"720p": "std", "1080p": "pro", "4k": "4k"}
-
 _RESULT_LIFE_MS = 30 * 86_400_000
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
-    path = _path(request)
-    kind = _kind(path)
-    ours = present(callback_url=context.callback_url, external_task_id=_external(context.idempotency_key, kind))
-    body = dict(request.body) if isinstance(request, RawRequest) else _video_body(request, kind)
+    path = path_of(request)
+    kind = kind_of(path)
+    ours = present(callback_url=context.callback_url, external_task_id=external_id(context.idempotency_key, kind))
+    body = dict(request.body) if isinstance(request, RawRequest) else video_body(request, kind)
     if kind is not None:
         return post_json(account, path, {**body, **ours})
     given = body.get("options")
@@ -180,7 +157,7 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
     kind, bare = _split(provider_task_id, account)
     if kind is None:
         return get(account, f"/tasks?task_ids={in_path(bare)}")
-    return get(account, f"{_OLD_PATH}{kind}/{in_path(bare)}")
+    return get(account, f"{OLD_PATH}{kind}/{in_path(bare)}")
 
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
@@ -211,6 +188,8 @@ def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Obse
     document = read_object(callback.body)
     task = document if _id_of(document) else at(document, "data")
     named = _named(task)
+    if challenge_answer(callback) is not None:  # it came to an address without a token of ours
+        raise UnreadableCallback("the console's test call, which reports no task")
     if named is None or not _word(task):
         raise UnreadableCallback("not a task as Kling documents it: id and status are needed")
     if _is_bare(named, task) and account.secret_key is None:
@@ -231,14 +210,12 @@ def challenge_answer(callback: Callback, /) -> Mapping[str, str] | None:
 _LIST_PAGE = 30  # the size in the document's example
 
 
-def build_lookup(
-    task_id: TaskId, request: VideoRequest | RawRequest, account: Account, /, *, page: int
-) -> HttpCall:
+def build_lookup(task_id: TaskId, request: VideoRequest | RawRequest, account: Account, /, *, page: int) -> HttpCall:
     """Of the old generation only its list is documented, the newest first [inferred]."""
-    kind = _kind(_path(request))
+    kind = kind_of(path_of(request))
     if kind is None:
-        return get(account, f"/tasks?external_task_ids={in_path(_external(task_id, kind))}")
-    return get(account, f"{_OLD_PATH}{kind}?pageNum={page}&pageSize={_LIST_PAGE}")
+        return get(account, f"/tasks?external_task_ids={in_path(external_id(task_id, kind))}")
+    return get(account, f"{OLD_PATH}{kind}?pageNum={page}&pageSize={_LIST_PAGE}")
 
 
 def parse_lookup(reply: HttpReply, /) -> ListPage | StatusOutcome:
@@ -259,71 +236,6 @@ def _listed(row: object) -> ListedTask | None:
         created_at_ms=ms_from_ms(at(row, "create_time")) or ms_from_ms(at(row, "created_at")),
         own_id=_own_id(row),
     )
-
-
-def _path(request: VideoRequest | RawRequest) -> str:
-    if isinstance(request, RawRequest):
-        if request.path is None:
-            raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
-        return request.path
-    is_from_frame = request.first_frame is not None
-    if request.model in _OLD.models:
-        return f"{_OLD_PATH}{'image2video' if is_from_frame else 'text2video'}"
-    if request.model in _OMNI.models:
-        return f"/omni-video/{in_path(request.model)}"
-    return f"/{'image-to-video' if is_from_frame else 'text-to-video'}/{in_path(request.model)}"
-
-
-def _kind(path: str) -> str | None:
-    """The last part of a path of the old generation; None for the new one."""
-    return path.removeprefix(_OLD_PATH) if path.startswith(_OLD_PATH) else None
-
-
-def _external(task_id: str, kind: str | None) -> str:
-    return task_id if kind is None else f"{task_id}-{kind}"
-
-
-def _video_body(request: VideoRequest, kind: str | None) -> dict[str, object]:
-    prompt = prompt_as_sent(request, "@image_N")
-    if kind is not None:
-        return _old_body(request, prompt)
-    settings = present(
-        resolution=request.resolution and request.resolution.lower(),
-        aspect_ratio=request.ratio,
-        duration=request.duration,
-        audio=None if request.audio is None else ("native" if request.audio else "off"),
-    )
-    marked = None if request.watermark is None else {"enabled": request.watermark}
-    rest = present(settings=settings, options=present(watermark_info=marked))
-    if request.model not in _OMNI.models and request.first_frame is None:
-        return {**present(prompt=prompt), **rest}
-    contents: list[dict[str, object]] = [{"type": "prompt", "text": prompt}] if prompt else []
-    frames = {"first_frame": request.first_frame, "last_frame": request.last_frame}
-    contents += [{"type": kind, "url": _picture(url)} for kind, url in frames.items() if url is not None]
-    contents += [
-        {"type": "refer_image", "url": _picture(url), "id": f"image_{number}"}
-        for number, url in enumerate(request.reference_images, start=1)
-    ]
-    return {"contents": contents, **rest}
-
-
-def _old_body(request: VideoRequest, prompt: str | None) -> dict[str, object]:
-    return present(
-        model_name=request.model,
-        prompt=prompt,
-        negative_prompt=request.negative_prompt,
-        image=request.first_frame and _picture(request.first_frame),
-        image_tail=request.last_frame and _picture(request.last_frame),
-        mode=request.resolution and _MODES[request.resolution.lower()],
-        sound=None if request.audio is None else ("on" if request.audio else "off"),
-        duration=None if request.duration is None else str(request.duration),
-        aspect_ratio=request.ratio,
-    )
-
-
-def _picture(url: str) -> str:
-    """Base64 is sent without what a data URI has before it."""
-    return url.partition(",")[2] if url.startswith("data:") else url
 
 
 def _split(provider_task_id: ProviderTaskId, account: Account) -> tuple[str | None, ProviderTaskId]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, kling, modellix, modelstream, newapi, tokenbay
+from submitter.providers import dashscope, hiapi, kling, modellix, modelstream, newapi, newapi_statuses, tokenbay
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -11,6 +11,7 @@ from submitter.providers.contract import (
     FindsByOwnId,
     HasTwoPaths,
     ListsTasks,
+    OriginPlaces,
     Provider,
     ServesFiles,
     SignsRequests,
@@ -46,3 +47,12 @@ ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
+
+ORIGINS: Mapping[str, OriginPlaces] = {
+    "hiapi": hiapi.ORIGIN,
+    "dashscope": dashscope.ORIGIN,
+    "kling": kling.ORIGIN,
+    "modelstream": newapi_statuses.ORIGIN,
+    "tokenbay": newapi_statuses.ORIGIN,
+    "newapi": newapi_statuses.ORIGIN,
+}

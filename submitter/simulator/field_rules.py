@@ -78,13 +78,13 @@ def url(pattern: re.Pattern[str]) -> Rule:
     return lambda value: None if isinstance(value, str) and pattern.match(value) else "must be a URL"
 
 
-def urls(pattern: re.Pattern[str]) -> Rule:
-    """One to nine strings that match `pattern`."""
+def urls(pattern: re.Pattern[str], most: int = 9) -> Rule:
+    """One to `most` strings that match `pattern`."""
     single = url(pattern)
 
     def rule(value: object) -> str | None:
-        fits = isinstance(value, list) and 1 <= len(value) <= 9 and not any(single(item) for item in value)
-        return None if fits else "must be 1 to 9 URLs"
+        fits = isinstance(value, list) and 1 <= len(value) <= most and not any(single(item) for item in value)
+        return None if fits else f"must be 1 to {most} URLs"
 
     return rule
 

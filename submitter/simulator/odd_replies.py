@@ -165,7 +165,9 @@ def with_result_elsewhere(answer: Response) -> Response:
         if isinstance(result, dict):  # Modellix: without the object around the list
             return {name: task[name] for name in task if name != "result"} | {"resources": result["resources"]}
         if isinstance(task.get("outputs"), list):  # Kling: in the place of the other generation
-            return {name: task[name] for name in task if name != "outputs"} | {"task_result": {"videos": task["outputs"]}}
+            return {name: task[name] for name in task if name != "outputs"} | {
+                "task_result": {"videos": task["outputs"]}
+            }
         link = _link(task)
         if link is None:
             return task

@@ -2,8 +2,9 @@
 
 Sources, read 2026-11-21: https://docs.hiapi.ai/async-api/create/?lang=en, https://docs.hiapi.ai/async-api/detail/?lang=en,
 https://docs.hiapi.ai/async-api/list/, the SDKs HiAPIAI/hiapi-python and HiAPIAI/hiapi-java, and the happyhorse-1.1
-reference-to-video page. Inferred: refused submits are not stored under an idempotency key, and a rate-limited
-answer carries no Retry-After. Callbacks come only at the end of a task, signed, at most four times.
+reference-to-video page; read 2026-11-26: https://docs.hiapi.ai/models/video/happyhorse-1-1-i2v/. Inferred: refused
+submits are not stored under an idempotency key, and a rate-limited answer carries no Retry-After. Callbacks come only
+at the end of a task, signed, at most four times.
 """
 
 import hashlib
@@ -70,6 +71,9 @@ _INPUTS: Mapping[str, Shape] = {
         required={"prompt": prompt, "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
     ),
     "happyhorse-1.1/text-to-video": Shape(required={"prompt": prompt}, optional=_NINE, strict=True),
+    "happyhorse-1.1/image-to-video": Shape(
+        required={"image_urls": urls(WEB_URL, most=1)}, optional=_FILM | {"prompt": prompt}, strict=True
+    ),
     "happyhorse-1-0": Shape(
         required={"prompt": prompt},
         optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": integer(0, MAX_SEED)},

@@ -110,8 +110,9 @@ async def test_hiapi_refuses_a_body_over_ten_megabytes() -> None:
 @everywhere
 async def test_an_unknown_model_is_refused(platform: str) -> None:
     async with calling() as caller:
-        path = "/alibaba/no-such-model/async" if platform == "modellix" else PLATFORM_APIS[platform].submit_path
-        body = PLATFORM_APIS[platform].body("x") | {"model": "no-such-model"}
+        api = PLATFORM_APIS[platform]
+        path = api.unknown_model_path or api.submit_path
+        body = api.body("x") | {"model": "no-such-model"}
         answer = await caller.post(platform, path, body)
     assert answer.status_code in {400, 404, 503}
 
@@ -185,6 +186,18 @@ async def test_hiapi_holds_the_older_model_to_its_own_limits(change: dict[str, o
     async with calling() as caller:
         body: dict[str, Any] = {"model": "happyhorse-1-0"}
         right = {"prompt": "a horse", "aspect_ratio": "3:4", "seed": 7}
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right})).status_code == 200
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"aspect_ratio": "16:9"}, {"seed": 7}, {"image_urls": [PICTURE] * 2}, {"image_urls": []}, {"duration": 2}],
+)
+async def test_hiapis_image_to_video_takes_exactly_one_picture(change: dict[str, object]) -> None:
+    async with calling() as caller:
+        body: dict[str, Any] = {"model": "happyhorse-1.1/image-to-video"}
+        right = {"image_urls": [PICTURE], "resolution": "1080p"}
         assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right})).status_code == 200
         assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
 

@@ -27,6 +27,10 @@ def _modellix(task_id: object) -> dict[str, Any]:
     return {"code": 0, "message": "success", "data": {"status": "pending", "task_id": task_id, "model_id": "m"}}
 
 
+def _kling(task_id: object) -> dict[str, Any]:
+    return {"code": 0, "message": "SUCCEED", "request_id": "r", "data": {"id": task_id, "status": "queued"}}
+
+
 def _published(task_id: object) -> dict[str, Any]:
     return {"task_id": task_id, "status": "queued"}
 
@@ -43,6 +47,7 @@ FORMS: list[tuple[str, Callable[[object], dict[str, Any]]]] = [
     ("hiapi", _hiapi),
     ("dashscope", _dashscope),
     ("modellix", _modellix),
+    ("kling", _kling),
     *(
         (gateway, form)
         for gateway in ("newapi", "modelstream", "tokenbay")

@@ -32,7 +32,13 @@ TEXT = [
     ("tokenbay", "happyhorse-1.0-t2v"),
     ("newapi", "happyhorse-1.1-t2v"),
 ]
-FRAME = [("dashscope", "happyhorse-1.0-i2v"), ("tokenbay", "happyhorse-1.0-i2v"), ("newapi", "happyhorse-1.0-i2v")]
+HIAPI_FRAME = "happyhorse-1.1/image-to-video"
+FRAME = [
+    ("hiapi", HIAPI_FRAME),
+    ("dashscope", "happyhorse-1.0-i2v"),
+    ("tokenbay", "happyhorse-1.0-i2v"),
+    ("newapi", "happyhorse-1.0-i2v"),
+]
 every_reference_model = pytest.mark.parametrize(("adapter", "model"), REFERENCE)
 every_text_model = pytest.mark.parametrize(("adapter", "model"), TEXT)
 every_frame_model = pytest.mark.parametrize(("adapter", "model"), FRAME)
@@ -73,8 +79,15 @@ def test_an_unknown_model_is_answered_with_the_list_and_the_way_around() -> None
     )
 
 
-def test_the_page_of_hiapis_image_to_video_is_unknown_so_only_raw_reaches_it() -> None:
-    assert _fields("hiapi", "happyhorse-1.1/image-to-video", first_frame=URL) == ["video.model"]
+def test_hiapis_image_to_video_has_one_picture_and_neither_ratio_nor_seed() -> None:
+    model = HIAPI_FRAME
+    assert _fields("hiapi", model, first_frame=None) == ["video.first_frame"]
+    assert _fields("hiapi", model, reference_images=(URL,)) == ["video.reference_images"]
+    assert _fields("hiapi", model, ratio="16:9", seed=1, last_frame=URL) == [
+        "video.last_frame",
+        "video.ratio",
+        "video.seed",
+    ]
 
 
 @every_model
@@ -111,7 +124,7 @@ def test_a_ratio_beside_a_first_frame_would_be_ignored_so_it_is_refused(adapter:
 
 @every_model
 def test_seed_is_a_31_bit_number_and_unknown_to_hiapi_1_1(adapter: str, model: str) -> None:
-    expected = ["video.seed"] if model in {HIAPI, HIAPI_TEXT} else []
+    expected = ["video.seed"] if model in {HIAPI, HIAPI_TEXT, HIAPI_FRAME} else []
     assert _fields(adapter, model, seed=0) == _fields(adapter, model, seed=2_147_483_647) == expected
     assert _fields(adapter, model, seed=-1) == _fields(adapter, model, seed=2_147_483_648) == ["video.seed"]
 

@@ -24,6 +24,8 @@ class PlatformApi:
     unknown_id_status: int
     #: The status of the answer to a submit of an account without money.
     no_balance_status: int
+    #: Where a submit goes that names a model which does not exist; None: the model is in the body.
+    unknown_model_path: str | None = None
     #: The header of the key, and what stands before the key in it.
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "

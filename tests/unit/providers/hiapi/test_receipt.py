@@ -19,6 +19,7 @@ AT_WORK = Uncertain(reason="HTTP 409, IDEMPOTENCY_KEY_PROCESSING: same key still
 MISMATCH = Uncertain(reason="HTTP 422, IDEMPOTENCY_KEY_MISMATCH: same key, other body")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_created": Receipt(provider_task_id=ProviderTaskId(TASK_ID)),
+    "receipt_of_a_tutorial": Receipt(provider_task_id=ProviderTaskId("task_01k0example0000000000000ab")),
     "receipt_replayed": Receipt(provider_task_id=ProviderTaskId(TASK_ID), replayed=True),
     "receipt_without_id": Uncertain(reason="accepted without a readable data.taskId", was_accepted=True),
     "receipt_cut": Uncertain(
@@ -30,6 +31,7 @@ EXPECTED: dict[str, SubmitOutcome] = {
     "refused_400_model": _refused(Refusal.UNAVAILABLE, 400, "MODEL_UNAVAILABLE", "model not available"),
     "refused_400_within_200": INVALID_400,
     "refused_401": _refused(Refusal.DENIED, 401, "UNAUTHORIZED", "invalid api key"),
+    "refused_401_error_object": _refused(Refusal.DENIED, 401, "permission_denied", "invalid token"),
     "refused_402": _refused(Refusal.QUOTA, 402, "INSUFFICIENT_BALANCE", "balance too low"),
     "refused_403": _refused(Refusal.DENIED, 403, "FORBIDDEN", "not allowed"),
     "refused_409": AT_WORK,

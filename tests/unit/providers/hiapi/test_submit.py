@@ -57,3 +57,14 @@ def test_a_prompt_in_the_words_of_another_provider_is_translated() -> None:
     )
     sent = json.loads(hiapi.build_submit(request, ACCOUNT, CONTEXT).body)
     assert sent["input"] == {"prompt": "[Image 1] waves", "reference_image": ["https://a.example/1.png"]}
+
+
+def test_a_first_frame_is_the_one_picture_of_image_to_video() -> None:
+    request = VideoRequest(
+        model="happyhorse-1.1/image-to-video", first_frame="https://a.example/1.png", resolution="1080P", duration=15
+    )
+    assert json.loads(hiapi.build_submit(request, ACCOUNT, CONTEXT).body) == {
+        "model": "happyhorse-1.1/image-to-video",
+        "input": {"image_urls": ["https://a.example/1.png"], "resolution": "1080p", "duration": 15},
+        "callback": {"url": CONTEXT.callback_url, "when": "final"},
+    }

@@ -139,7 +139,8 @@ def test_without_a_secret_even_a_signed_callback_is_a_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b"\xff", b'{"id":"x"}', b'{"status":"failed"}', b'{"data":[]}', b'{"id":"..","status":"x"}']
+    "body",
+    [b"", b"[]", b"{}", b"\xff", b'{"id":"x"}', b'{"status":"failed"}', b'{"data":[]}', b'{"id":"..","status":"x"}'],
 )
 def test_a_body_without_task_and_status_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableCallback):

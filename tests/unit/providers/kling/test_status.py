@@ -95,9 +95,7 @@ def test_the_id_says_where_a_task_is_queried(task_id: str, secret_key: str | Non
 
 
 def test_of_several_tasks_the_one_that_was_asked_for_counts() -> None:
-    body = (
-        b'{"code":0,"data":[{"id":"other","status":"failed"},"x",{"id":"900000000000000001","status":"processing"}]}'
-    )
+    body = b'{"code":0,"data":[{"id":"other","status":"failed"},"x",{"id":"900000000000000001","status":"processing"}]}'
     reply = recorded.reply("kling", "status_processing")
     seen = kling.parse_status(NEW, type(reply)(status=200, body=body), recorded.account("kling"))
     assert isinstance(seen, Observation)
