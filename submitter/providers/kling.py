@@ -2,8 +2,8 @@
 
 Sources, read 2026-11-26: https://klingai.com/document-api/api/get-started/callbacks.md (callbacks, signature, 30 days);
 https://klingai.com/document-api/api/video/3-0-omni/text-to-video with its siblings image-to-video and video-omni
-(fields, `GET /tasks`); https://kling.ai/document-api/api/get-started/authentication; .../concurrency-rules (20 slots, no
-limit of requests); `kling_codes` and `kling_token` have theirs. The old generation: public quotations of
+(fields, `GET /tasks`); https://kling.ai/document-api/api/get-started/authentication; .../concurrency-rules (20 slots,
+no limit of requests); `kling_codes` and `kling_token` have theirs. The old generation: public quotations of
 https://kling.ai/document-api/apiReference/commonInfo and its model pages, public logs of its replies (2026-03).
 
 The generation follows from the model, or from the path of a raw body. The old one is queried at the path of the submit,
