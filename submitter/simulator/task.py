@@ -64,6 +64,14 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskError:
+    """Why a task failed; an empty code stands for the platform's own usual code."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A submit that passed a platform's checks."""
 
@@ -74,14 +82,8 @@ class Draft:
     callback_url: str | None = None
     #: Which of the platform's endpoints took it, where its answers differ by that.
     kind: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskError:
-    """Why a task failed; an empty code stands for the platform's own usual code."""
-
-    code: str
-    message: str
+    #: Why the task will fail, where the platform checks the input only when it works on it.
+    fails_with: TaskError | None = None
 
 
 class Reason(StrEnum):
@@ -99,6 +101,7 @@ class Reason(StrEnum):
     NO_TASK = "no_task"
     NO_ROUTE = "no_route"
     NOT_PENDING = "not_pending"
+    NOT_ENDED = "not_ended"
     RATE = "rate"
     CONCURRENCY = "concurrency"
     INTERNAL = "internal"

@@ -156,7 +156,7 @@ async def test_a_token_reaches_the_old_generation_only_and_has_a_life() -> None:
         "other secret": _token(secret="x", exp=now_s + 1800, nbf=now_s - 5),
         "other issuer": _token("x", exp=now_s + 1800, nbf=now_s - 5),
         "cut": "a.b",
-        "none": "",
+        "no token": "x",
     }
     codes = {}
     async with calling() as caller, httpx.AsyncClient(trust_env=False) as plain:

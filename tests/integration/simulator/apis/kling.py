@@ -14,5 +14,7 @@ API = PlatformApi(
     bad="failed",
     unknown_id_status=200,
     no_balance_status=429,
+    elsewhere='"task_result"',
+    unknown_id_text='"data":[]',
     unknown_model_path="/text-to-video/no-such-model",
 )
