@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -39,6 +40,13 @@ _WRAPPERS = ("data", "output")
 
 #: The word for an end in the documents -> a word of the same meaning that gateways pass on from their upstreams.
 OTHER_WORDS: Mapping[str, str] = {"completed": "done", "success": "succeed", "failed": "error", "failure": "cancelled"}
+
+#: The member that holds a result, its type, and the members in which other models of the platform have it.
+_OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
+    "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
+    "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
+    "outputs": (list, lambda held: {"task_result": {"videos": held}}),  # Kling: as in the other generation
+}
 
 
 def long_id(task_id: str) -> str:
@@ -164,16 +172,9 @@ def with_result_elsewhere(answer: Response) -> Response:
     """The link where other models of the same platform have it."""
 
     def moved(task: JsonObject) -> JsonObject:
-        result = task.get("result")
-        if isinstance(result, dict):  # Modellix: without the object around the list
-            return {name: task[name] for name in task if name != "result"} | {"resources": result["resources"]}
-        if isinstance(task.get("outputs"), list):  # Kling: in the place of the other generation
-            return {name: task[name] for name in task if name != "outputs"} | {
-                "task_result": {"videos": task["outputs"]}
-            }
-        video = task.get("video")
-        if isinstance(video, dict):  # fal's models for several videos
-            return {name: task[name] for name in task if name != "video"} | {"videos": [video]}
+        for name, (kind, other) in _OTHER_HOLDERS.items():
+            if isinstance(task.get(name), kind):
+                return {member: task[member] for member in task if member != name} | other(task[name])
         link = _link(task)
         if link is None:
             return task
