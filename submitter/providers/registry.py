@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, kling, modellix, modelstream, newapi, newapi_statuses, tokenbay
+from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, seedance, tokenbay, kling
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -24,21 +24,22 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "seedance": seedance,
     "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance}
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
@@ -54,5 +55,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "kling": kling.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }
