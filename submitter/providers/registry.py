@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, seedance, tokenbay, kling
+from submitter.providers import (
+    dashscope,
+    hiapi,
+    kling,
+    modellix,
+    modelstream,
+    newapi,
+    newapi_statuses,
+    seedance,
+    tokenbay,
+)
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,

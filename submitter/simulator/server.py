@@ -17,7 +17,7 @@ from starlette.routing import Mount
 
 from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
-from submitter.simulator.platforms import dashscope, hiapi, modellix, modelstream, seedance, tokenbay, kling
+from submitter.simulator.platforms import dashscope, hiapi, kling, modellix, modelstream, seedance, tokenbay
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World

@@ -150,7 +150,7 @@ async def test_a_lost_reply_is_found_by_our_own_id_among_equal_submits(tmp_path:
         assert clear == made
 
 
-async def test_no_money_stops_the_lane_and_is_not_waited_for(tmp_path: Path) -> None:
+async def test_a_submit_without_money_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     async with running(SimulatorConfig(quota={"kling": 0})) as sim:
         account = {"KLING_API_KEY": sim.key("kling"), "KLING_BASE_URL": sim.base_url("kling")}
         async with served(tmp_path, sim, WHENFINAL_PROVIDERS="kling", **account) as service:
