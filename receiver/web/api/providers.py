@@ -100,8 +100,8 @@ async def show_callback_address(context: RequestContext[NoQuery, NoBody]) -> Jso
     can = _visible(context, name).adapter.CAPABILITIES
     check_account(context.caller.limits)
     if not can.account_callback:
-        says = "each submit names its own callback address" if can.callback else "it does not call back"
-        raise Problem(Kind.CONFLICT, f"{can.title} has no callbacks of an account: {says}.")
+        says = "each submit names one" if can.callback else "it does not call back"
+        raise Problem(Kind.CONFLICT, f"An account at {can.title} has no callback address of its own: {says}.")
     public_url = services.settings.public_url
     if public_url is None:
         detail = "WHENFINAL_PUBLIC_URL is not set, so no provider can reach this service; every task is polled."

@@ -110,7 +110,7 @@ async def test_the_callbacks_of_an_account_come_to_the_address_that_is_shown(ser
 
 async def test_a_provider_whose_submits_name_the_address_has_none_of_the_account(service: Served) -> None:
     problem = is_problem(await service.get("/v1/providers/hiapi/callback-address"), 409)
-    assert problem["detail"] == "HiAPI has no callbacks of an account: each submit names its own callback address."
+    assert problem["detail"] == "An account at HiAPI has no callback address of its own: each submit names one."
     is_problem(await service.get("/v1/providers/nobody/callback-address"), 404)
     is_problem(await service.get("/v1/providers/dashscope/callback-address", key="read"), 403)
 
