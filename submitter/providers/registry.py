@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, tokenbay
+from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, seedance, tokenbay
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -23,18 +23,19 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "seedance": seedance,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
@@ -49,5 +50,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "dashscope": dashscope.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -21,6 +21,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
+    "seedance": "/seedance/api/v3",
 }
 
 DAY_S = 86_400.0
@@ -56,6 +57,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
+    "seedance": Limit(concurrent=120),
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}

