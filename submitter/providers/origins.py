@@ -43,6 +43,7 @@ _CREATED: Mapping[str, tuple[tuple[_Path, Callable[[object], int | None]], ...]]
     "modelstream": _NEWAPI,
     "tokenbay": _NEWAPI,
     "newapi": _NEWAPI,
+    "runway": ((("createdAt",), ms_from_text),),
 }
 
 _PROMPT: Mapping[str, _Path] = {"dashscope": ("output", "orig_prompt")}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, tokenbay
+from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, runway, tokenbay
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -22,18 +22,19 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "runway": runway,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "runway": runway}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"runway": runway}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "runway")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -21,6 +21,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
+    "runway": "/runway",
 }
 
 DAY_S = 86_400.0
@@ -56,9 +57,10 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
+    "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
 }
 
-RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}
+RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S, "runway": 7 * DAY_S}
 
 
 def check_platform(name: str) -> str:
@@ -91,6 +93,8 @@ class SimulatorConfig:
     tokenbay_shape: Literal["flat", "data"] = "flat"
     #: False: business failures of a submit answer 400 instead of 200
     tokenbay_errors_in_200: bool = True
+    #: tasks of the account at work at once, one to five by its tier; further ones are THROTTLED
+    runway_slots: int = 5
     #: median of the log-normal task duration, provider seconds
     median_s: float = 120.0
     sigma: float = 0.15
