@@ -13,13 +13,16 @@ from receiver.callbacks.model import (
     Accepted,
     Admitted,
     CallbackToken,
+    Challenged,
     IntakeOutcome,
+    KeysUnavailable,
     Malformed,
     TokenError,
     Unauthenticated,
     UnknownProvider,
     read_callback_token,
 )
+from receiver.callbacks.provider_keys import KeysNotFetched, ProviderKeys
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
@@ -29,6 +32,7 @@ from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
 from submitter.providers.contract import ConfiguredProvider
+from submitter.providers.registry import ANSWERS_CHALLENGES, VERIFIES_BY_KEYS
 
 #: States in which a poll is all that is needed; a submit in flight must not be taken for a lost one.
 _POLLED = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
@@ -43,6 +47,7 @@ class Intake:
     providers: Mapping[str, ConfiguredProvider]
     #: Sign callback tokens; oldest to newest.
     keys: Sequence[str] = field(repr=False)
+    provider_keys: ProviderKeys
     #: How old a callback token may be.
     max_age_s: int
     commits: GroupCommit
@@ -59,8 +64,9 @@ class Intake:
         """Verify, read and record a callback.
 
         Return Accepted once it is durable, with what the ledger made of it. The other outcomes believed nothing:
-        UnknownProvider, Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of
-        another task. A stale or unreadable callback with a token of a task makes that task due.
+        Challenged for a test of the address, KeysUnavailable where a repeat may be verified, UnknownProvider,
+        Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of another task. A
+        callback with a token of a task makes that task due when it is stale, unreadable or without keys.
         Raise StoreUnavailable when the callback could not be made durable.
         """
         admitted = self.admit(provider, token)
@@ -83,7 +89,11 @@ class Intake:
     async def take(self, admitted: Admitted, callback: Callback) -> IntakeOutcome:
         """Read and record a callback that was admitted; see `receive`."""
         configured, read = admitted.configured, admitted.token
+        challenged = _challenge(configured, read, callback)
+        if challenged is not None:
+            return challenged
         try:
+            is_verified = await self._is_verified_by_keys(configured, callback)
             observation = configured.adapter.parse_callback(callback, configured.account, self.clock())
         except UnreadableCallback as error:
             await self._make_due(configured, read)
@@ -91,9 +101,19 @@ class Intake:
         except StaleCallback as error:
             await self._make_due(configured, read)
             return Unauthenticated(reason=str(error))
+        except KeysNotFetched as error:
+            await self._make_due(configured, read)
+            return KeysUnavailable(reason=str(error))
         except CallbackError as error:
             return Unauthenticated(reason=str(error))
+        if is_verified:
+            observation = replace(observation, signature_verified=True)
         return await self._accept(configured, read, observation)
+
+    async def _is_verified_by_keys(self, configured: ConfiguredProvider, callback: Callback) -> bool:
+        """Whether the provider's public keys verify the callback. Raise CallbackError or KeysNotFetched."""
+        adapter = VERIFIES_BY_KEYS.get(configured.account.adapter)
+        return adapter is not None and await self.provider_keys.verify(adapter, callback, configured.account)
 
     async def leave_unread(self, admitted: Admitted, reason: str) -> Malformed:
         """Take a body that would cost too much to read as one that cannot be read."""
@@ -134,7 +154,7 @@ class Intake:
         if observation.state not in ENDED:
             await self.refresh()
         incoming = IncomingObservation(
-            observation=redact_observation(observation, (configured.account.api_key,)),
+            observation=redact_observation(observation, configured.account.secrets),
             expected_task_id=None if token is None else token.task_id,
             allow_adoption=observation.signature_verified,
             next_poll_of=None if observation.state in ENDED else self.next_poll_of,
@@ -168,6 +188,13 @@ class Intake:
             return Accepted(verdict=Verdict.DUPLICATE, is_thin=True)
         await self.ledger.make_due([known.id], self.clock())
         return Accepted(verdict=Verdict.APPLIED, is_thin=True)
+
+
+def _challenge(configured: ConfiguredProvider, token: CallbackToken | None, callback: Callback) -> Challenged | None:
+    """The answer to a test of an address; only a verified token shows that the address is one of ours."""
+    adapter = ANSWERS_CHALLENGES.get(configured.account.adapter)
+    answer = None if adapter is None or token is None else adapter.challenge_answer(callback)
+    return None if answer is None else Challenged(answer=answer)
 
 
 def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservation:

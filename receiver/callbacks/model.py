@@ -10,7 +10,7 @@ times what its two digests cost.
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -64,6 +64,21 @@ class UnknownProvider:
     """No account of that name is configured."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenged:
+    """The provider tests the address with a message that reports no task."""
+
+    #: The members of the JSON object to answer with.
+    answer: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysUnavailable:
+    """The provider's public keys cannot be fetched, so its signature cannot be checked now."""
+
+    reason: str
+
+
 @value
 class Admitted:
     """The address of a callback may be one of ours; its body may be read."""
@@ -73,7 +88,7 @@ class Admitted:
     token: "CallbackToken | None"
 
 
-IntakeOutcome = Accepted | Unauthenticated | Malformed | UnknownProvider | TaskMismatch
+IntakeOutcome = Accepted | Challenged | Unauthenticated | Malformed | KeysUnavailable | UnknownProvider | TaskMismatch
 
 #: Characters. A provider may cut or refuse a long callback URL, also with the longest public URL before the token.
 TOKEN_CAP = 120

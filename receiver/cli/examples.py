@@ -1,5 +1,7 @@
 """Examples of every command, which its help ends with. A test reads each as the command line does."""
 
+from receiver.runtime.example import PROVIDER, PROVIDER_TASK_ID
+
 #: By the words of the command; each line goes on after `whenfinal `.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("serve", "serve --simulate", "serve --host 0.0.0.0 --port 8080"),
@@ -10,7 +12,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "submit": ("submit request.json", "submit films.jsonl --wait --timeout 1h", "submit - --key-prefix monday --json"),
     "reconcile": (
         "reconcile --older-than 10m",
-        "reconcile --provider hiapi --dry-run --ask",
+        f"reconcile --provider {PROVIDER} --dry-run --ask",
         "reconcile --overdue",
         "reconcile tsk_01m7yrqm47904bn5a9g1vxy29m",
     ),
@@ -37,34 +39,34 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "version": ("version",),
     "tasks list": (
         "tasks list --state uncertain",
-        "tasks list --provider hiapi --label film=1 --older-than 1h",
+        f"tasks list --provider {PROVIDER} --label film=1 --older-than 1h",
         "tasks list --state failed --since 2h -o wide",
     ),
     "tasks show": (
         "tasks show tsk_01m7yrqm47904bn5a9g1vxy29m",
-        "tasks show hiapi/tk-hiapi-01K5QW8Y --json",
+        f"tasks show {PROVIDER}/{PROVIDER_TASK_ID} --json",
         "tasks show - < ids.txt",
     ),
-    "tasks find": ("tasks find tk-hiapi-01K5QW8Y", "tasks find film=1"),
+    "tasks find": (f"tasks find {PROVIDER_TASK_ID}", "tasks find film=1"),
     "tasks explain": ("tasks explain tsk_01m7yrqm47904bn5a9g1vxy29m",),
     "tasks settle": (
-        "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --task-id tk-hiapi-01K5QW8Y",
+        f"tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --task-id {PROVIDER_TASK_ID}",
         "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --refused",
         "tasks settle --look",
-        "tasks settle --refused --provider hiapi --older-than 1d --dry-run",
+        f"tasks settle --refused --provider {PROVIDER} --older-than 1d --dry-run",
     ),
     "tasks cancel": (
         "tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",
-        "tasks cancel --provider hiapi --label film=1 --dry-run",
+        f"tasks cancel --provider {PROVIDER} --label film=1 --dry-run",
     ),
     "tasks download": ("tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",),
     "providers list": ("providers list",),
-    "providers show": ("providers show hiapi",),
-    "providers resume": ("providers resume hiapi",),
-    "providers models": ("providers models", "providers models hiapi -o wide"),
+    "providers show": (f"providers show {PROVIDER}",),
+    "providers resume": (f"providers resume {PROVIDER}",),
+    "providers models": ("providers models", f"providers models {PROVIDER} -o wide"),
     "subscriptions create": (
         "subscriptions create https://hooks.example.com/videos",
-        "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
+        f"subscriptions create https://hooks.example.com/failed --type task.failed --provider {PROVIDER} --rate 5",
     ),
     "subscriptions list": ("subscriptions list --state disabled",),
     "subscriptions show": ("subscriptions show sub_01m7yrqm47904bn5a9g1vxy29m", "subscriptions show - --json < ids"),
@@ -90,7 +92,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "keys create": (
         "keys create ops --scope read --scope operate",
-        "keys create render-farm --scope submit --scope read --provider hiapi --label team=films",
+        f"keys create render-farm --scope submit --scope read --provider {PROVIDER} --label team=films",
     ),
     "keys list": ("keys list",),
     "keys revoke": ("keys revoke render-farm", "keys revoke key_01m7yrqm47904bn5a9g1vxy29m --yes"),
@@ -103,12 +105,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 GROUP_EXAMPLES: dict[str, tuple[str, ...]] = {
     "": ("serve --simulate", "submit request.json --wait", "tasks list --state failed --since 2h", "doctor"),
     "tasks": (
-        "tasks list --provider hiapi --older-than 1h",
-        "tasks find tk-hiapi-01K5QW8Y",
+        f"tasks list --provider {PROVIDER} --older-than 1h",
+        f"tasks find {PROVIDER_TASK_ID}",
         "tasks settle --look",
         "tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",
     ),
-    "providers": ("providers list", "providers models hiapi"),
+    "providers": ("providers list", f"providers models {PROVIDER}"),
     "subscriptions": (
         "subscriptions create https://hooks.example.com/videos",
         "subscriptions test sub_01m7yrqm47904bn5a9g1vxy29m",

@@ -28,6 +28,7 @@ from receiver.tasks.model.redaction import redact_status
 from receiver.tasks.model.task import Task
 from submitter.errors import TransportError
 from submitter.model import ListPage, Observation, ProviderTaskId, StatusOutcome, TaskId, Throttled, Unavailable
+from submitter.provider_calls import send_call
 from submitter.providers.registry import LISTS_TASKS
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 
@@ -120,7 +121,7 @@ class Lister:
             found = open_by_page(plan, page, adapter, configured.account)
             self._learn(provider, plan, page, found.keys())
         else:
-            log.info("not_listed", provider=provider, answer=str(redact_status(page, (configured.account.api_key,))))
+            log.info("not_listed", provider=provider, answer=str(redact_status(page, configured.account.secrets)))
             self._rest(provider)
         return [
             self.poller.due_singly(task)
@@ -153,7 +154,8 @@ class Lister:
         call = adapter.build_list(account, since_ms=plan.since_ms, until_ms=until_ms, page=plan.page)
         timeout_s = min(TIMEOUT_S, self.poller.settings.timeout_s)
         try:
-            return adapter.parse_list(await self.poller.transport.send(call, timeout_s=timeout_s))
+            reply = await send_call(self.poller.transport, call, account, clock=self.clock, timeout_s=timeout_s)
+            return adapter.parse_list(reply)
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
 

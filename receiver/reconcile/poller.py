@@ -29,6 +29,7 @@ from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import Denied, ListPage, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.provider_calls import query_status
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
@@ -145,12 +146,12 @@ class Poller:
         """What the provider answers, and the beginning of its reply; neither holds a secret of ours."""
         provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
-        call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
-            reply = await self.transport.send(call, timeout_s=self.settings.timeout_s)
+            answer, reply = await query_status(
+                self.transport, configured, provider_task_id, clock=self.clock, timeout_s=self.settings.timeout_s
+            )
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}"), b""
-        answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
         if isinstance(answer, Observation) and answer.error is None:
             return answer, b""
         secrets = self.submission.secrets_of(task)
@@ -275,7 +276,7 @@ class Poller:
 
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""
-        return f"{provider} {redact(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
+        return f"{provider} {redact(message, self.providers[provider].account.secrets)}"[:ALARM_CHARACTERS]
 
     async def _end_pauses(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
         """End the pause and the alarm of each provider that gave a good answer to a request sent after they began."""

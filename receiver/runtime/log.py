@@ -172,8 +172,7 @@ def start_logging(settings: Settings) -> None:
 
 def _secrets_of(settings: Settings) -> Iterator[str]:
     for account in settings.providers.accounts:
-        yield account.api_key
-        yield account.webhook_secret or ""
+        yield from account.secrets
     yield from settings.callbacks.secret_keys
     yield from (key.key for key in settings.api.keys)
     for url in (settings.database.url, settings.database.listen_url):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
+from receiver.callbacks.provider_keys import ProviderKeys
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.metrics.spans import Spans
@@ -29,33 +30,26 @@ from receiver.runtime.measuring import make_metrics, make_snapshots, open_spans
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
 from receiver.runtime.store import Store, open_store
+from receiver.runtime.transports import Transports, open_transports
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
-from receiver.tasks import media
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
-from receiver.tasks.queue import SENDS_AT_ONCE, QueueSender
+from receiver.tasks.queue import QueueSender
 from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.reporter import DeliveryReporter
-from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
+from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.address_guard import AddressGuard
-from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.http.transport import Transport
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
-
-CONNECT_S = 5.0  # to a provider; a submit that never connected is surely not paid
-
-WEBHOOK_BODY_S = 2.0  # a webhook is delivered by its status; the body is only shown
-
-SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the reconciler
 
 DAY_S = 86_400
 
@@ -80,8 +74,7 @@ class _Opened(NamedTuple):
     """What is closed when the process stops."""
 
     store: Store
-    transport: Transport
-    webhook_transport: Transport
+    transports: Transports
     spans: Spans
 
 
@@ -110,10 +103,9 @@ async def open_services(
         await stack.enter_async_context(_marking(store))
         keys = await _open_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
-        transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
-        webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
+        transports = await stack.enter_async_context(open_transports(settings, guard))
         spans = await stack.enter_async_context(open_spans(settings))
-        opened = _Opened(store, transport, webhook_transport, spans)
+        opened = _Opened(store, transports, spans)
         services = _build_services(settings, opened, keys, guard)
         stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
         stack.callback(services.reporter.flush)
@@ -134,7 +126,8 @@ async def _open_keys(settings: Settings, store: Store, show_key: Callable[[str],
 
 def _build_services(settings: Settings, opened: _Opened, keys: _Keys, guard: AddressGuard) -> Services:
     """Give each service what it needs; nothing here waits or fails."""
-    store, transport, webhook_transport, spans = opened
+    store, transports, spans = opened
+    transport, webhook_transport = transports.providers, transports.webhooks
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
     feed = _feed(settings, store, notifier)
@@ -145,6 +138,7 @@ def _build_services(settings: Settings, opened: _Opened, keys: _Keys, guard: Add
     drafts = _drafts(settings, keys, guard, providers)
     submission = _submission(settings, store, transport, drafts, told, durations)
     poller = _poller(settings, store, transport, submission, notifier, durations)
+    provider_keys = ProviderKeys(own=transports.own_keys, guarded=transports.guarded_keys, clock=now_ms)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
         settings=settings,
@@ -159,7 +153,7 @@ def _build_services(settings: Settings, opened: _Opened, keys: _Keys, guard: Add
         lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
         endpoints=endpoints,
-        intake=_intake(settings, store, keys, commits, durations),
+        intake=_intake(settings, store, keys, commits, durations, provider_keys),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
         durations=durations,
@@ -271,10 +265,12 @@ def _intake(
     keys: _Keys,
     commits: GroupCommit,
     durations: LearnedDurations,
+    provider_keys: ProviderKeys,
 ) -> Intake:
     return Intake(
         providers=durations.providers,
         keys=keys.signing,
+        provider_keys=provider_keys,
         max_age_s=settings.callbacks.token_days * DAY_S,
         commits=commits,
         ledger=store.ledger,
@@ -365,24 +361,6 @@ def _pruner(settings: Settings, store: Store) -> Pruner:
         observations_days=days.observations_days,
         clock=now_ms,
         guard=LeapGuard(store.engine),
-    )
-
-
-def _provider_limits(settings: Settings) -> TransportLimits:
-    """Submits have connections of their own, which the reconciler never takes."""
-    whole_s = settings.providers.timeout_s
-    queued = SENDS_AT_ONCE * len(settings.providers.accounts)
-    connections = SUBMITS_AT_ONCE + queued + settings.reconcile.concurrency
-    return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
-
-
-def _webhook_limits(settings: Settings) -> TransportLimits:
-    return TransportLimits(
-        connect_s=settings.delivery.connect_s,
-        whole_s=settings.delivery.timeout_s,
-        body_s=min(WEBHOOK_BODY_S, settings.delivery.timeout_s),
-        max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.CONNECTIONS,
     )
 
 

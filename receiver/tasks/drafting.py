@@ -116,7 +116,7 @@ class TaskDrafter:
                 provider=request.provider,
                 state=TaskState.SUBMITTING,
                 model=request.request.model if request.request else None,
-                request=stored_request(request, (configured.account.api_key, configured.account.webhook_secret or "")),
+                request=stored_request(request, configured.account.secrets),
                 request_hash=request_hash(request),
                 labels=dict(request.labels),
                 notify_url=request.notify_url,

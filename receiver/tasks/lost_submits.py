@@ -23,6 +23,7 @@ from receiver.tasks.repository import TaskRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import UNRESOLVED, ListedTask, ListPage, Observation, ProviderTaskId, TaskId, TaskState
+from submitter.provider_calls import query_status, send_call
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider, ListsTasks
 from submitter.providers.origins import origin_of, tells_prompt
@@ -152,11 +153,11 @@ class LostSubmits:
         reader.pages.left -= 1
         call = reader.adapter.build_list(account, since_ms=span.since_ms, until_ms=span.until_ms, page=number)
         try:
-            page = reader.adapter.parse_list(await self.transport.send(call))
+            page = reader.adapter.parse_list(await send_call(self.transport, call, account, clock=self.clock))
         except TransportError as error:
             return f"cannot be listed: {type(error).__name__}: {error}"
         if not isinstance(page, ListPage):
-            return f"cannot be listed: {describe_no_answer(redact_status(page, (account.api_key,)))}"
+            return f"cannot be listed: {describe_no_answer(redact_status(page, account.secrets))}"
         reader.on_page(account.name)
         return page
 
@@ -176,13 +177,11 @@ class LostSubmits:
 
     async def _prompt(self, configured: ConfiguredProvider, provider_task_id: ProviderTaskId) -> str | None:
         await self._within_budget(configured)
-        account, adapter = configured.account, configured.adapter
         try:
-            reply = await self.transport.send(adapter.build_status(provider_task_id, account))
+            seen, _ = await query_status(self.transport, configured, provider_task_id, clock=self.clock)
         except TransportError:
             return None
-        seen = adapter.parse_status(provider_task_id, reply, account)
-        return origin_of(account.adapter, seen).prompt if isinstance(seen, Observation) else None
+        return origin_of(configured.account.adapter, seen).prompt if isinstance(seen, Observation) else None
 
     async def _within_budget(self, configured: ConfiguredProvider) -> None:
         """Take a token; where there was none, wait until it would have come back."""

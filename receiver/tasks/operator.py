@@ -14,7 +14,7 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.candidates import Candidate, compare, doubts, window_of
 from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.settle import OperatorEnd, belongs_to_another, why_not_settled
-from receiver.tasks.model.task import SettleRefused, Task
+from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task
 from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
@@ -33,15 +33,18 @@ from submitter.model import (
     ProviderTaskId,
     Source,
     StatusOutcome,
+    TaskError,
     TaskId,
+    TaskKey,
     TaskState,
     Throttled,
     Unavailable,
 )
+from submitter.provider_calls import query_status, send_call
 from submitter.providers import schedule
 from submitter.providers.contract import CancelsTasks, ConfiguredProvider
 from submitter.providers.origins import origin_of
-from submitter.providers.registry import CANCELS_TASKS
+from submitter.providers.registry import CANCELS_AFTER_LOOK, CANCELS_TASKS
 from submitter.timestamps import rfc3339
 
 
@@ -116,20 +119,55 @@ class TaskOperator:
         if task.provider_task_id is None:
             return NotCanceled(reason="the provider's id is not known yet; once it is, try again")
         outcome = await self._request_cancel(task, task.provider_task_id, adapter, configured)
-        answer = redact(_describe_cancel(outcome), (configured.account.api_key,))
+        if isinstance(outcome, CanceledAtOnce):
+            await self._record_canceled(task, task.provider_task_id, outcome)
+        answer = redact(_describe_cancel(outcome), configured.account.secrets)
         entry = AuditEntry(actor=actor, action="cancel", detail={"answer": answer}, task_id=task.id)
         await self.audit.record(entry, now_ms=self.clock())
-        return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=answer)
+        is_accepted = isinstance(outcome, CancelAccepted | CanceledAtOnce)
+        return CancelAccepted() if is_accepted else NotCanceled(reason=answer)
 
     async def _request_cancel(
         self, task: Task, provider_task_id: ProviderTaskId, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         await self._consume_budget(configured)
-        call = adapter.build_cancel(provider_task_id, configured.account)
+        account = configured.account
         try:
-            return adapter.parse_cancel(await self.transport.send(call))
+            if (refused := await self._look_before_cancel(provider_task_id, configured)) is not None:
+                return refused
+            call = adapter.build_cancel(provider_task_id, account)
+            return adapter.parse_cancel(await send_call(self.transport, call, account, clock=self.clock))
         finally:
             await self.ledger.make_due([task.id], self.clock())
+
+    async def _look_before_cancel(
+        self, provider_task_id: ProviderTaskId, configured: ConfiguredProvider
+    ) -> CancelOutcome | None:
+        """Why a cancellation may not be sent, where one would destroy a task that has gone on; None if it may."""
+        looks = CANCELS_AFTER_LOOK.get(configured.account.adapter)
+        if looks is None:
+            return None
+        seen, _ = await query_status(self.transport, configured, provider_task_id, clock=self.clock)
+        if not isinstance(seen, Observation):
+            return seen
+        await self._consume_budget(configured)
+        if seen.state in looks.CANCELS_WHILE:
+            return None
+        cancelable = " or ".join(sorted(looks.CANCELS_WHILE))
+        message = f"a task that is {seen.state.value} would be destroyed; only one that is {cancelable} can be canceled"
+        return CancelRefused(error=TaskError(code="not_cancelable", message=message))
+
+    async def _record_canceled(self, task: Task, provider_task_id: ProviderTaskId, outcome: CanceledAtOnce) -> None:
+        observation = Observation(
+            key=TaskKey(provider=task.provider, provider_task_id=provider_task_id),
+            state=TaskState.CANCELED,
+            source=Source.POLL,
+            raw_state="canceled",
+            error=TaskError(code="canceled", message=outcome.message),
+        )
+        incoming = IncomingObservation(observation=observation, expected_task_id=task.id)
+        self.reporter.recorded([incoming], await self.ledger.record([incoming], self.clock()))
+        self.on_events()
 
     async def identify(
         self, task: Task, provider_task_id: ProviderTaskId, configured: ConfiguredProvider
@@ -144,13 +182,13 @@ class TaskOperator:
         owner = await self.tasks.task_by_key(task.provider, provider_task_id)
         if refused := belongs_to_another(task, provider_task_id, owner):
             return refused
-        account, adapter = configured.account, configured.adapter
+        account = configured.account
         await self._consume_budget(configured)
         try:
-            reply = await self.transport.send(adapter.build_status(provider_task_id, account))
+            answer, _ = await query_status(self.transport, configured, provider_task_id, clock=self.clock)
         except TransportError as error:
             return NotIdentified(reason=f"{account.name} does not answer: {type(error).__name__}: {error}")
-        seen = redact_status(adapter.parse_status(provider_task_id, reply, account), (account.api_key,))
+        seen = redact_status(answer, account.secrets)
         if isinstance(seen, NotFound):
             return SettleRefused(reason=f"{account.name} does not know {provider_task_id}")
         if not isinstance(seen, Observation):

@@ -38,8 +38,9 @@ from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import UNRESOLVED, Receipt, Refusal, Refused, SubmitOutcome, TaskState, Uncertain
 from submitter.other_path import RememberedPaths
+from submitter.provider_calls import send_call
 from submitter.providers import schedule
-from submitter.providers.contract import ConfiguredProvider, SubmitContext
+from submitter.providers.contract import Account, ConfiguredProvider, SubmitContext
 from submitter.submit import is_repeated_later, post_once, post_with_retries, with_earlier_attempt
 
 log = structlog.get_logger(__name__)
@@ -257,7 +258,7 @@ class Submission:
         call = configured.adapter.build_submit(request_of(task.request), configured.account, context)
         earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
-        post = partial(self._post, replace(call, body=body))
+        post = partial(self._post, configured.account, replace(call, body=body))
         sent_ms = self.clock()
         with self.reporter.spans.submit(task.id, number=max(1, task.submits), provider=task.provider):
             answered = await post_once(post, configured.adapter.parse_receipt)
@@ -281,13 +282,13 @@ class Submission:
         """What a provider may quote of ours and nobody may see: our key, the callback token, the signing secrets."""
         account = self.providers[task.provider].account
         token = (self.drafts.callback_url_of(task) or "").rpartition("/")[2]
-        return (account.api_key, token, account.webhook_secret or "", task.notify_secret or "")
+        return (*account.secrets, token, task.notify_secret or "")
 
     def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
         return redact_submit(outcome, self.secrets_of(task))
 
-    async def _post(self, call: HttpCall) -> HttpReply:
-        return await self.transport.send(call, timeout_s=self.settings.timeout_s)
+    async def _post(self, account: Account, call: HttpCall) -> HttpReply:
+        return await send_call(self.transport, call, account, clock=self.clock, timeout_s=self.settings.timeout_s)
 
     async def _send_within_budget(self, call: HttpCall, provider: str, number: Iterator[int]) -> HttpReply:
         """Take each POST out of the rate budget that polls use too, where the provider counts submits.
@@ -301,7 +302,8 @@ class Submission:
                 await self.accounts.consume(provider, budget=limits.budget, count=1, now_ms=self.clock())
             except StoreUnavailable as error:
                 log.warning("rate_budget_not_updated", provider=provider, error=str(error))
-        return await self._paths.send(self.providers[provider], call, self._post)
+        configured = self.providers[provider]
+        return await self._paths.send(configured, call, partial(self._post, configured.account))
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome, *, tell: bool = False) -> Task:
         if isinstance(outcome, Receipt) and outcome.may_be_second:

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from receiver.callbacks.model import Accepted
+from receiver.callbacks.model import Accepted, Challenged
 from receiver.runtime.keyring import keys_read
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
@@ -171,7 +171,7 @@ class Application(Starlette):
         try:
             outcome = await self.callbacks.take(provider, token, scope["headers"], receive)
             self.callbacks.count(provider, outcome, perf_counter() - started_s)
-            if not isinstance(outcome, Accepted):
+            if not isinstance(outcome, Accepted | Challenged):
                 self.callbacks.tell(provider, outcome, trace.request_id)
             answer = prepared(outcome)
             trace.status = answer.status

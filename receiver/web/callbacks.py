@@ -10,11 +10,20 @@ from time import perf_counter
 from typing import assert_never
 
 import structlog
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Send
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.callbacks.model import (
+    Accepted,
+    Admitted,
+    Challenged,
+    IntakeOutcome,
+    KeysUnavailable,
+    Malformed,
+    Unauthenticated,
+    UnknownProvider,
+)
 from receiver.metrics.counting import Count
 from receiver.metrics.registry import Metrics
 from receiver.metrics.spans import Spans
@@ -40,7 +49,7 @@ CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 #: RFC 9110 requires a challenge with every 401, although no client can answer this one.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
-Refusal = Unauthenticated | Malformed | UnknownProvider | TaskMismatch
+Refusal = Unauthenticated | Malformed | KeysUnavailable | UnknownProvider | TaskMismatch
 
 
 class CallbackTaker:
@@ -88,6 +97,8 @@ class CallbackTaker:
         if isinstance(outcome, Accepted):
             verdict = "thin" if outcome.is_thin else outcome.verdict
             self._duration.observe(took_s)
+        elif isinstance(outcome, Challenged):
+            verdict = "challenge"
         child = self._counts.get((provider, verdict))
         if child is None:
             label = self._metrics.provider(provider)
@@ -121,6 +132,8 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Respons
     taker.count(provider, outcome, perf_counter() - began_s)
     if isinstance(outcome, Accepted):
         return _response(outcome.verdict)
+    if isinstance(outcome, Challenged):
+        return JSONResponse(outcome.answer)
     taker.tell(provider, outcome, trace_of(request.scope).request_id)
     raise _problem_of(outcome)
 
@@ -154,6 +167,8 @@ def _problem_of(outcome: Refusal) -> Problem:
             return Problem(Kind.NOT_OURS, headers=_CHALLENGE)
         case Malformed():
             return Problem(Kind.MALFORMED, "The body is not what the provider documents.")
+        case KeysUnavailable():
+            return Problem(Kind.NO_KEYS, headers={"Retry-After": "5"})
         case UnknownProvider():
             return Problem(Kind.NOT_FOUND, "No provider of that name is configured.")
         case TaskMismatch():
@@ -201,6 +216,7 @@ _REFUSED: Mapping[type[Refusal], PreparedAnswer] = {
     for refusal in (
         Unauthenticated(reason=""),
         Malformed(reason=""),
+        KeysUnavailable(reason=""),
         UnknownProvider(),
         TaskMismatch(expected_task_id=TaskId(""), reason=""),
     )
@@ -208,4 +224,7 @@ _REFUSED: Mapping[type[Refusal], PreparedAnswer] = {
 
 
 def prepared(outcome: IntakeOutcome) -> PreparedAnswer:
+    if isinstance(outcome, Challenged):
+        answer = JSONResponse(outcome.answer)
+        return PreparedAnswer(status=200, headers=tuple(answer.raw_headers), parts=(bytes(answer.body),))
     return _ACCEPTED[outcome.verdict] if isinstance(outcome, Accepted) else _REFUSED[type(outcome)]

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.runtime.example import MODEL, PROVIDER, PROVIDER_TASK_ID
 from receiver.web.example_values import DETAIL, RUN_ID, RUNNING, TASK, TASK_ID, TIMELINE
 from receiver.web.schemas import acts
 from receiver.web.schemas import tasks as task_schemas
@@ -14,16 +15,16 @@ _LOOK_ID = "run_01m7yrqm4y904bn5a9g1vxy29m"
 
 _LOOK: Mapping[str, Any] = {
     "task": TASK_ID,
-    "provider": "hiapi",
+    "provider": PROVIDER,
     "listed": 14,
     "problem": None,
-    "clear": "tk-hiapi-01K5QW8Y",
+    "clear": PROVIDER_TASK_ID,
     "why": None,
     "candidates": [
         {
-            "task_id": "tk-hiapi-01K5QW8Y",
+            "task_id": PROVIDER_TASK_ID,
             "raw_state": "running",
-            "model": "happyhorse-1.1/text-to-video",
+            "model": MODEL,
             "prompt": "a horse at dawn",
             "created_at": "2026-09-21T14:10:03.000Z",
             "after_s": 0.52,
@@ -53,7 +54,7 @@ _RUN: Mapping[str, Any] = {
 }
 
 _MODEL: Mapping[str, Any] = {
-    "provider": "hiapi",
+    "provider": PROVIDER,
     "model": "happyhorse-1.1/reference-to-video",
     "kinds": ["reference-to-video"],
     "ratios": ["16:9", "9:16"],
@@ -86,25 +87,25 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     acts.BatchRequest: {
         "tasks": [
             {
-                "provider": "hiapi",
-                "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+                "provider": PROVIDER,
+                "video": {"model": MODEL, "prompt": "a horse at dawn", "duration": 5},
                 "idempotency_key": "film-1-shot-7",
             },
             {
-                "provider": "hiapi",
-                "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dusk", "duration": 99},
+                "provider": PROVIDER,
+                "video": {"model": MODEL, "prompt": "a horse at dusk", "duration": 99},
                 "idempotency_key": "film-1-shot-8",
             },
         ]
     },
-    acts.TaskActRequest: {"state": ["running"], "provider": "hiapi", "older_than_s": 3600, "dry_run": True},
+    acts.TaskActRequest: {"state": ["running"], "provider": PROVIDER, "older_than_s": 3600, "dry_run": True},
     acts.SettleTasksRequest: {"look": _LOOK_ID, "dry_run": True},
     acts.RedeliverRequest: {"endpoint": "https://hooks.example.com", "since": "2026-09-21T14:00:00Z", "dry_run": True},
-    task_schemas.IdentifyRequest: {"task_id": "tk-hiapi-01K5QW8Y"},
+    task_schemas.IdentifyRequest: {"task_id": PROVIDER_TASK_ID},
     api_tasks.Identification: {
         "task": {**RUNNING, "state": "uncertain", "task_id": None, "raw_state": ""},
-        "asked_for": "tk-hiapi-01K5QW8Y",
-        "says": "hiapi says running: happyhorse-1.1/text-to-video, created 2026-09-21T14:10:03.000Z, 1 s after the "
+        "asked_for": PROVIDER_TASK_ID,
+        "says": f"{PROVIDER} says running: {MODEL}, created 2026-09-21T14:10:03.000Z, 1 s after the "
         "submit began, with the same prompt",
         "state": "running",
         "doubts": [],
@@ -114,7 +115,7 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "has_more": True,
         "queues": [
             {
-                "provider": "hiapi",
+                "provider": PROVIDER,
                 "depth": 40,
                 "oldest_at": "2026-09-21T14:09:58.000Z",
                 "held_until": None,
@@ -169,7 +170,7 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "at_most": 500,
         "until": "2026-09-21T14:19:30.000Z",
         "ids": [TASK_ID],
-        "sample": [{"id": TASK_ID, "note": "running at hiapi"}],
+        "sample": [{"id": TASK_ID, "note": f"running at {PROVIDER}"}],
         "missing": [],
     },
     api_runs.Run: _RUN,
@@ -184,7 +185,7 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "contradicted": _NONE,
         "providers": [
             {
-                "provider": "hiapi",
+                "provider": PROVIDER,
                 "tasks": {"queued": 4, "submitting": 0, "uncertain": 1, "submitted": 2, "running": 9},
                 "queued": {"number": 4, "since_at": "2026-09-21T14:19:48.000Z"},
                 "uncertain": _ONE,

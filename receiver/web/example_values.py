@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from receiver.runtime.example import MODEL, PROVIDER, PROVIDER_TASK_ID
+
 TASK_ID, SUBSCRIPTION_ID, DELIVERY_ID, EVENT_ID, RUN_ID, KEY_ID = (
     f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt", "run", "key")
 )
 
 TASK: Mapping[str, Any] = {
     "id": TASK_ID,
-    "provider": "hiapi",
-    "task_id": "tk-hiapi-01K5QW8Y",
-    "model": "happyhorse-1.1/text-to-video",
+    "provider": PROVIDER,
+    "task_id": PROVIDER_TASK_ID,
+    "model": MODEL,
     "state": "succeeded",
     "raw_state": "success",
     "progress": 100,
@@ -60,8 +62,8 @@ DETAIL: Mapping[str, Any] = {
     "submitted_at": None,
     "deadline_at": None,
     "request": {
-        "provider": "hiapi",
-        "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+        "provider": PROVIDER,
+        "video": {"model": MODEL, "prompt": "a horse at dawn", "duration": 5},
         "labels": {"film": "1"},
         "notify": {"url": "https://hooks.example.com/videos"},
     },

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.runtime.example import HOST, MODEL, PROVIDER, PROVIDER_TASK_ID
 from receiver.web.example_acts import ACT_BODIES
 from receiver.web.example_values import (
     DELIVERY_ID,
@@ -29,7 +30,7 @@ _WANTED: Mapping[str, Any] = {
     "url": "https://hooks.example.com/videos",
     "description": "failed films",
     "types": ["task.failed", "task.expired"],
-    "providers": ["hiapi"],
+    "providers": [PROVIDER],
     "models": [],
     "labels": {"film": "1"},
     "asymmetric": False,
@@ -81,9 +82,9 @@ _ENDPOINT: Mapping[str, Any] = {
 }
 
 _PROVIDER: Mapping[str, Any] = {
-    "name": "hiapi",
-    "adapter": "hiapi",
-    "host": "api.hiapi.ai",
+    "name": PROVIDER,
+    "adapter": PROVIDER,
+    "host": HOST,
     "tokens": 18.5,
     "burst": 20,
     "paused_until": None,
@@ -100,7 +101,7 @@ _PROVIDER: Mapping[str, Any] = {
 }
 
 _DURATION: Mapping[str, Any] = {
-    "model": "happyhorse-1.1/text-to-video",
+    "model": MODEL,
     "resolution": None,
     "length": None,
     "count": 312,
@@ -116,7 +117,7 @@ _KEY: Mapping[str, Any] = {
     "id": KEY_ID,
     "name": "render-farm",
     "scopes": ["read", "submit"],
-    "providers": ["hiapi"],
+    "providers": [PROVIDER],
     "label": "team=films",
     "created_at": "2026-09-21T14:00:00.000Z",
     "created_by": "key ops",
@@ -128,14 +129,14 @@ _KEY: Mapping[str, Any] = {
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     **ACT_BODIES,
     task_schemas.SubmitRequest: {
-        "provider": "hiapi",
-        "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+        "provider": PROVIDER,
+        "video": {"model": MODEL, "prompt": "a horse at dawn", "duration": 5},
         "labels": {"film": "1"},
         "notify": {"url": "https://hooks.example.com/videos"},
     },
     task_schemas.ReconcileTaskRequest: {"dry_run": True, "ask": True},
-    task_schemas.ReconcileRequest: {"provider": "hiapi", "older_than_s": 600, "dry_run": True},
-    task_schemas.SettleRequest: {"task_id": "tk-hiapi-01K5QW8Y"},
+    task_schemas.ReconcileRequest: {"provider": PROVIDER, "older_than_s": 600, "dry_run": True},
+    task_schemas.SettleRequest: {"task_id": PROVIDER_TASK_ID},
     subscription_schemas.CreateSubscriptionRequest: _WANTED,
     subscription_schemas.ChangeSubscriptionRequest: {"types": ["task.failed"], "rate_per_s": None, "enabled": True},
     subscription_schemas.RotateSecretRequest: {"overlap_s": 3600},
@@ -152,8 +153,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "tasks": [
             {
                 "task": TASK_ID,
-                "provider": "hiapi",
-                "task_id": "tk-hiapi-01K5QW8Y",
+                "provider": PROVIDER,
+                "task_id": PROVIDER_TASK_ID,
                 "state": "running",
                 "plan": "ask for its status",
                 "finding": "stated",
@@ -170,7 +171,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "note": None,
         "accounts": [
             {
-                "provider": "hiapi",
+                "provider": PROVIDER,
                 "paused_until": None,
                 "paused_reason": None,
                 "submits_paused_until": None,
@@ -191,7 +192,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     key_schemas.CreateKeyRequest: {
         "name": "render-farm",
         "scopes": ["submit", "read"],
-        "providers": ["hiapi"],
+        "providers": [PROVIDER],
         "label": "team=films",
     },
     key_schemas.StreamTokenRequest: {
@@ -251,7 +252,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
 
 #: The body of a callback is the provider's; this is HiAPI's.
 CALLBACK: Mapping[str, Any] = {
-    "taskId": "tk-hiapi-01K5QW8Y",
+    "taskId": PROVIDER_TASK_ID,
     "status": "success",
     "output": [{"url": "https://cdn.example.com/v.mp4", "type": "video"}],
 }
@@ -268,14 +269,14 @@ WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
     "video/mp4": {"schema": {"type": "string", "format": "binary"}, "example": "(the bytes of the file)"},
     "text/plain": {
         "schema": {"type": "string"},
-        "example": 'whenfinal_tasks_final_total{provider="hiapi",state="succeeded",by="callback",'
+        "example": f'whenfinal_tasks_final_total{{provider="{PROVIDER}",state="succeeded",by="callback",'
         'callback_expected="true"} 17.0\n',
     },
 }
 
 #: Description and example of a path parameter, by the part of the path that it follows.
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {
-    "callbacks/{provider}": ("The provider's name in the settings.", "hiapi"),
+    "callbacks/{provider}": ("The provider's name in the settings.", PROVIDER),
     "{provider}/{token}": ("The token that the submit gave the provider, valid for one task.", "eyJhbGciOi…"),
     "tasks/{id}": ("Our id of the task.", TASK_ID),
     "subscriptions/{id}": ("The id of the subscription.", SUBSCRIPTION_ID),
@@ -283,5 +284,5 @@ PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "files/{number}": ("The place of the file in `outputs`; the first is 0.", "0"),
     "runs/{id}": ("The id of the run.", RUN_ID),
     "keys/{id}": ("The id of the key, or `setting_` and the name of one of the settings.", KEY_ID),
-    "providers/{name}": ("The provider's name in the settings.", "hiapi"),
+    "providers/{name}": ("The provider's name in the settings.", PROVIDER),
 }

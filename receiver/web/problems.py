@@ -57,6 +57,7 @@ class Kind(Enum):
     PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
     NO_ROOM = ("no-room", 503, "The account has no room, and the request does not wait in the queue")
     UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
+    NO_KEYS = ("provider-keys-unavailable", 503, "The provider's public keys cannot be fetched at the moment")
     STREAMS_FULL = ("streams-full", 503, "As many streams and waits are open as this process takes")
     BODIES_FULL = ("bodies-full", 503, "As many bodies are being read as this process takes; nothing was changed")
     STOPPING = ("stopping", 503, "The service is stopping, and may or may not have carried this out")

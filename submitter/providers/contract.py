@@ -4,7 +4,7 @@ An adapter opens no socket, reads no clock and does not raise for what a provide
 provider can send becomes one of the outcomes in `submitter.model`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +50,11 @@ class Account:
     max_in_flight: int | None = None
     #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
     state_words: Mapping[str, TaskState] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What may stand in no log, message or stored text."""
+        return tuple([each for each in (self.api_key, self.secret_key, self.webhook_secret) if each])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +317,15 @@ class ServesFiles(Protocol):
 
     def build_download(self, output: Output, account: Account, /) -> HttpCall:
         """Return the download. Only a call to the origin of the base URL carries the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginPlaces:
+    """Optional, a table of an adapter: where a status reply tells how its task came to be."""
+
+    #: The time of creation and what reads it; the first that can be read counts.
+    created: tuple[tuple[tuple[str, ...], Callable[[object], int | None]], ...] = ()
+    prompt: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

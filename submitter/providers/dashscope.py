@@ -41,6 +41,7 @@ from submitter.providers.contract import (
     Account,
     Budget,
     Capabilities,
+    OriginPlaces,
     PollAdvice,
     RawPaths,
     SubmitContext,
@@ -138,6 +139,14 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
 }
 
 _EVENT_SOURCE, _EVENT_TYPE = "acs.dashscope", "dashscope:System:AsyncTaskFinish"
+
+
+def _beijing_ms(value: object) -> int | None:
+    return ms_from_text(value, BEIJING)
+
+
+#: Query page; a finished task has its prompt.
+ORIGIN = OriginPlaces(created=((("output", "submit_time"), _beijing_ms),), prompt=("output", "orig_prompt"))
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
@@ -280,7 +289,7 @@ def _observe(
 ) -> Observation:
     word = text_at(output, "task_status")
     state, is_documented = read_state(word, account, STATES, OTHER_STATES)
-    ended_at_ms = ms_from_text(at(output, "end_time"), BEIJING)
+    ended_at_ms = _beijing_ms(at(output, "end_time"))
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,

@@ -41,6 +41,7 @@ from submitter.providers.contract import (
     Budget,
     Capabilities,
     ModelFamily,
+    OriginPlaces,
     PollAdvice,
     RawPaths,
     SubmitContext,
@@ -149,6 +150,10 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
 }
 
 _KEY_IN_USE_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
+
+
+#: Detail page.
+ORIGIN = OriginPlaces(created=((("data", "created"), ms_from_s),))
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:

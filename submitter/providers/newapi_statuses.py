@@ -24,7 +24,7 @@ from submitter.model import (
     Throttled,
 )
 from submitter.providers.calls import in_path
-from submitter.providers.contract import Account
+from submitter.providers.contract import Account, OriginPlaces
 from submitter.providers.error_replies import ErrorReply, find_error, status_of_code
 from submitter.providers.json_reader import (
     JsonObject,
@@ -140,6 +140,16 @@ _NOT_FOUND_WORDS = ("not found", "not exist", "not_exist", "不存在")
 _TIMED_OUT_WORDS = ("超时", "timeout", "timed out")
 
 _TIMED_OUT_STATES = frozenset({"expired", "timeout"})
+
+#: QuantumNous/new-api, dto/task.go and dto/openai_video.go.
+ORIGIN = OriginPlaces(
+    created=(
+        (("data", "submit_time"), ms_from_s),
+        (("data", "created_at"), ms_from_s),
+        (("submit_time",), ms_from_s),
+        (("created_at",), ms_from_s),
+    )
+)
 
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, runway, tokenbay
+from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, runway, tokenbay
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -10,6 +10,7 @@ from submitter.providers.contract import (
     FetchesResults,
     HasTwoPaths,
     ListsTasks,
+    OriginPlaces,
     Provider,
     ServesFiles,
     SignsRequests,
@@ -43,3 +44,12 @@ ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
+
+ORIGINS: Mapping[str, OriginPlaces] = {
+    "hiapi": hiapi.ORIGIN,
+    "dashscope": dashscope.ORIGIN,
+    "modelstream": newapi_statuses.ORIGIN,
+    "tokenbay": newapi_statuses.ORIGIN,
+    "runway": runway.ORIGIN,
+    "newapi": newapi_statuses.ORIGIN,
+}

@@ -41,12 +41,13 @@ from submitter.providers.contract import (
     Budget,
     Capabilities,
     ModelFamily,
+    OriginPlaces,
     PollAdvice,
     RawPaths,
     SubmitContext,
 )
 from submitter.providers.error_replies import ErrorReply, find_error, refused_or_uncertain, submit_outcome
-from submitter.providers.json_reader import JsonObject, StateWords, at, capped, read_object, text_at
+from submitter.providers.json_reader import JsonObject, StateWords, at, capped, ms_from_text, read_object, text_at
 from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import first_links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
@@ -211,6 +212,8 @@ STATES: StateWords = {
 
 #: The other spelling.
 OTHER_STATES: StateWords = {"canceled": TaskState.CANCELED}
+
+ORIGIN = OriginPlaces(created=((("createdAt",), ms_from_text),))
 
 #: A DELETE cancels in these states; in any other it destroys the task.
 CANCELS_WHILE = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})

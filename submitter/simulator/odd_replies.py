@@ -164,6 +164,9 @@ def with_result_elsewhere(answer: Response) -> Response:
         result = task.get("result")
         if isinstance(result, dict):  # Modellix: without the object around the list
             return {name: task[name] for name in task if name != "result"} | {"resources": result["resources"]}
+        listed = task.get("output")
+        if isinstance(listed, list) and listed and isinstance(listed[0], str):  # bare addresses as objects
+            return task | {"output": [{"url": link} for link in listed]}
         link = _link(task)
         if link is None:
             return task

@@ -176,7 +176,7 @@ def label_values_table() -> str:
     """The words of labels, from the code that counts them."""
     verdicts = [each for each in Verdict if each is not Verdict.UNUSABLE]  # that is of polls
     words: tuple[tuple[str, str, Iterable[str]], ...] = (
-        ("verdict", "whenfinal_callbacks_total", [*verdicts, "thin", "rejected"]),
+        ("verdict", "whenfinal_callbacks_total", [*verdicts, "thin", "challenge", "rejected"]),
         ("outcome", "whenfinal_submits_total", SUBMIT_WORDS.values()),
         ("kind", "whenfinal_polls_total", ["single", "list"]),
         ("outcome", "whenfinal_polls_total", sorted(POLL_OUTCOMES)),

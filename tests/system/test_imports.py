@@ -32,6 +32,8 @@ def test_the_help_loads_no_more_than_the_list_of_commands(tmp_path: Path) -> Non
         "receiver.cli.overview",
         "receiver.cli.command_list",
         "receiver.cli.examples",
+        "receiver.runtime",
+        "receiver.runtime.example",
     }
     assert loaded.isdisjoint({*HEAVY, "typer", "rich", "pydantic", "structlog", "asyncio", "typing", "dataclasses"})
 

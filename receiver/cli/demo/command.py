@@ -17,6 +17,7 @@ from receiver.cli.demo.runner import Demo, Scenario, open_demo
 from receiver.cli.demo.scenario import LEAST, make_requests
 from receiver.cli.display.terminal import console
 from receiver.cli.options import Json
+from receiver.runtime.example import MODEL, PROVIDER
 
 MOST = 200  # requests a provider; more would make the demo too long to watch
 
@@ -70,7 +71,7 @@ def _invite(running: Demo) -> None:
     setup = running.processes.setup
     url, ledger = setup.receiver, setup.ledger_url
     auth = f'-H "Authorization: Bearer {setup.api_key}"'
-    request = '{"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a paper boat"}}'
+    request = f'{{"provider": "{PROVIDER}", "video": {{"model": "{MODEL}", "prompt": "a paper boat"}}}}'
     for line in (
         f"\nserving {url}  key {setup.api_key}  until Ctrl-C",
         f"the dashboard is at {url}/ops: open it in a browser and sign in with that key; or try:",

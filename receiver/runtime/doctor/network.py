@@ -19,6 +19,7 @@ from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
+from submitter.provider_calls import send_call
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
@@ -46,7 +47,8 @@ async def check_network(
 
 async def _check_provider(account: Account, adapter: Provider, transport: Transport) -> tuple[Check, ...]:
     try:
-        reply = await transport.send(adapter.build_status(ABSENT_TASK, account), timeout_s=TIMEOUT_S)
+        call = adapter.build_status(ABSENT_TASK, account)
+        reply = await send_call(transport, call, account, clock=now_ms, timeout_s=TIMEOUT_S)
     except TransportError as error:
         return (_no_answer(account, error),)
     answer = _answer_check(account, adapter.parse_status(ABSENT_TASK, reply, account))
@@ -66,7 +68,7 @@ def _no_answer(account: Account, error: TransportError) -> Check:
 
 def _answer_check(account: Account, answer: StatusOutcome) -> Check:
     """Whether the key is accepted. Our key is hidden in the provider's message, which may quote it."""
-    redact = RedactSecrets([account.api_key])
+    redact = RedactSecrets(account.secrets)
     match answer:
         case NotFound() | Observation():
             return ok(account.name, f"accepts the key at {account.base_url}")

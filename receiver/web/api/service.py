@@ -40,7 +40,7 @@ async def list_models(context: RequestContext[ModelsQuery, NoBody]) -> JsonAnswe
         accepted = ", ".join(providers) or "none: no provider is configured"
         raise invalid(Kind.MALFORMED, Violation(field="provider", rule="is not configured", accepted=accepted))
     found = [name for name in providers if wanted in {None, name}]
-    return JsonAnswer(body=ModelsAnswer(models=tuple(each for name in found for each in _models(providers[name]))))
+    return JsonAnswer(body=ModelsAnswer(models=tuple(each for name in found for each in models_of(providers[name]))))
 
 
 async def list_models_of_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
@@ -48,10 +48,11 @@ async def list_models_of_provider(context: RequestContext[NoQuery, NoBody]) -> J
     configured = visible.get(context.path_param("name"))
     if configured is None:
         raise not_found("provider")
-    return JsonAnswer(body=ModelsAnswer(models=_models(configured)))
+    return JsonAnswer(body=ModelsAnswer(models=models_of(configured)))
 
 
-def _models(configured: ConfiguredProvider) -> tuple[ModelLimits, ...]:
+def models_of(configured: ConfiguredProvider) -> tuple[ModelLimits, ...]:
+    """Of each model that `video` takes there."""
     families = configured.adapter.CAPABILITIES.families
     return tuple(_limits(configured.account.name, name, family) for family in families for name in family.models)
 

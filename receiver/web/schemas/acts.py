@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic import model_validator as checks_whole
 
+from receiver.runtime.example import PROVIDER
 from receiver.web.schemas.searches import (
     FLAG,
     IDS_MOST,
@@ -124,7 +125,7 @@ class RunQuery(Query):
 
 
 class ModelsQuery(Query):
-    provider: Name | None = Field(default=None, description="only models of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only models of this provider", examples=[PROVIDER])
 
 
 class ChecksQuery(Query):

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from receiver.runtime.example import PROVIDER
 from receiver.web.schemas.tasks import DIGITS, Label, Name, Query
 
 
 class QueueQuery(Query):
-    provider: Name | None = Field(default=None, description="only the queue of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only the queue of this provider", examples=[PROVIDER])
     label: Label | None = Field(
         default=None, description="only tasks with this label, as name=value", examples=["film=1"]
     )

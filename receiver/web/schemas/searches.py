@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from receiver.events.model.event import EventType
+from receiver.runtime.example import PROVIDER, PROVIDER_TASK_ID
 from receiver.tasks.model.search import LABELS_MOST, EndedBy, TaskSearch
 from receiver.web.schemas.subscriptions import Time
 from receiver.web.schemas.tasks import DIGITS, LONGEST_AGE_S, NEXT_CURSOR, Label, Name, PageLimit, Query, SubscriptionId
@@ -59,7 +60,7 @@ class TaskConditions(BaseModel):
     state: Annotated[tuple[Annotated[TaskState, Field(strict=False)], ...], *_FEW] = Field(
         default=(), description="only tasks in this state; may be repeated", examples=[["failed"]]
     )
-    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=["hiapi"])
+    provider: Name | None = Field(default=None, description="only tasks of this provider", examples=[PROVIDER])
     model: Name | None = Field(
         default=None, description="only tasks of this model", examples=["happyhorse-1.1/text-to-video"]
     )
@@ -70,7 +71,7 @@ class TaskConditions(BaseModel):
         default=None, description="only tasks of this idempotency key", examples=["film-1-shot-7"]
     )
     task_id: Foreign | None = Field(
-        default=None, description="only tasks with this id of the provider", examples=["tk-hiapi-01K5QW8Y"]
+        default=None, description="only tasks with this id of the provider", examples=[PROVIDER_TASK_ID]
     )
     since: Time | None = Field(
         default=None, description="only tasks created then or later", examples=["2026-09-21T14:00:00Z"]
@@ -150,7 +151,7 @@ _NAMES_A_TASK = (
 
 
 class FindQuery(Query):
-    text: Foreign = Field(description=_NAMES_A_TASK, examples=["tk-hiapi-01K5QW8Y"])
+    text: Foreign = Field(description=_NAMES_A_TASK, examples=[PROVIDER_TASK_ID])
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = Field(
         default=None, description=NEXT_CURSOR, examples=["tsk_01m7yrqm47904bn5a9g1vxy29m"]

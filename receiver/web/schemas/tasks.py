@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
+from receiver.runtime.example import PROVIDER
 from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
 from receiver.webhooks.model.endpoint import LABELS_CAP
 from submitter.request import CheckedRequest, NotifyRequest, RawRequest, VideoRequest, at_most
@@ -169,7 +170,7 @@ class EventConditions(Query):
         default=(), description="only these types; may be repeated", examples=[["task.succeeded"]]
     )
     provider: tuple[Name, ...] = Field(
-        default=(), description="only of these providers; may be repeated", examples=[["hiapi"]]
+        default=(), description="only of these providers; may be repeated", examples=[[PROVIDER]]
     )
     model: tuple[Name, ...] = Field(
         default=(), description="only of these models; may be repeated", examples=[["happyhorse-1.1/text-to-video"]]

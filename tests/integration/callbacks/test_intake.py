@@ -77,6 +77,7 @@ async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
         intake = Intake(
             providers={"signed": signed, **{name: a_provider(name) for name in ("hiapi", "dashscope", "modellix")}},
             keys=KEYS,
+            provider_keys=AsyncMock(),
             max_age_s=30 * DAY_S,
             commits=GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: None),
             ledger=store.ledger,

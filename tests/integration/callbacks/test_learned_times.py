@@ -2,7 +2,7 @@
 
 import json
 import random
-from unittest.mock import ANY
+from unittest.mock import ANY, AsyncMock
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import Accepted, make_callback_token
@@ -37,6 +37,7 @@ async def test_a_process_that_only_takes_callbacks_polls_by_what_others_have_lea
     intake = Intake(
         providers=PROVIDERS,
         keys=KEYS,
+        provider_keys=AsyncMock(),
         max_age_s=86_400,
         commits=GroupCommit(store.ledger, clock=clock, on_events=lambda: None),
         ledger=store.ledger,

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import WEBHOOK_BODY_S, _webhook_limits
+from receiver.runtime.transports import WEBHOOK_BODY_S, _webhook_limits
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES, Webhook, send_webhook
 from submitter.http.transport import TransportLimits, open_transport

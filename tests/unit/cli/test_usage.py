@@ -180,6 +180,7 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
         "receiver.cli.short",
         "receiver.cli.console",
         "receiver.runtime",
+        "receiver.runtime.example",
         "receiver.runtime.printable",
     }
 

@@ -39,7 +39,7 @@ async def show_task(view: View) -> Page:
     explanation = await explain_task(services, task)
     timeline = explanation.timeline
     configured = services.providers.get(task.provider)
-    secrets = () if configured is None else (configured.account.api_key,)
+    secrets = () if configured is None else configured.account.secrets
     pictures = pictures_of(task.request)
     values = {
         "task": task,

@@ -14,4 +14,5 @@ API = PlatformApi(
     bad="fail",
     unknown_id_status=404,
     no_balance_status=402,
+    elsewhere="",
 )

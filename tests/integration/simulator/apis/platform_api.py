@@ -28,3 +28,5 @@ class PlatformApi:
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
     headers: dict[str, str] = field(default_factory=dict)
+    #: What the fault `result_elsewhere` shows.
+    elsewhere: str = '"video_url"'

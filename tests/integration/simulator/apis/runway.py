@@ -15,4 +15,5 @@ API = PlatformApi(
     bad="FAILED",
     unknown_id_status=404,
     no_balance_status=400,
+    elsewhere='"output": [{"url"',
 )

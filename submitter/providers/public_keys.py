@@ -1,0 +1,61 @@
+"""Read the public keys that a provider publishes, and check a signature with them. Pure.
+
+A fetched document is untrusted: whatever its bytes are, a function here returns keys or raises UnreadableKeys.
+`cryptography` is imported where it is used, because every command imports the adapters and few of them check anything.
+
+JWKS: RFC 7517 section 5, and RFC 8037 section 2 for Ed25519, whose `x` is the public key in base64url.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+
+from submitter.errors import UnreadableKeys
+from submitter.providers.json_reader import at, items_at, read_object
+
+_ED25519_BYTES = 32  # of a public key
+
+_ED25519_SIGNATURE_BYTES = 64
+
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+def ed25519_keys(jwks: bytes) -> tuple[bytes, ...]:
+    """Return the Ed25519 keys of a JWKS, each once; keys of other kinds and malformed ones are left out.
+
+    At most as many as `json_reader.ITEMS_CAP`. Raise UnreadableKeys where there is none.
+    """
+    keys = dict.fromkeys(key for each in items_at(read_object(jwks), "keys") if (key := _ed25519_key(each)))
+    if not keys:
+        raise UnreadableKeys("the fetched document is not a JWKS with an Ed25519 key")
+    return tuple(keys)
+
+
+def is_ed25519_signature(keys: Sequence[bytes], signature_hex: str, *contents: bytes) -> bool:
+    """Whether one of the keys made this signature, in lower-case hex, over one of the contents."""
+    if len(signature_hex) != 2 * _ED25519_SIGNATURE_BYTES or not _HEX.fullmatch(signature_hex):
+        return False
+    signature = bytes.fromhex(signature_hex)
+    return any(_made(key, signature, content) for content in contents for key in keys)
+
+
+def _ed25519_key(jwk: object) -> bytes | None:
+    encoded = at(jwk, "x")
+    if at(jwk, "kty") not in {"OKP", None} or at(jwk, "crv") not in {"Ed25519", None} or not isinstance(encoded, str):
+        return None
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    return key if len(key) == _ED25519_BYTES else None
+
+
+def _made(key: bytes, signature: bytes, content: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see the module's docstring
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - the same
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
