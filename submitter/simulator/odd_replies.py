@@ -29,7 +29,10 @@ MANY_COOKIES = 150
 _ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 
 #: The members that hold a task's id, in the documents of the five platforms.
-_ID_MEMBERS = ("taskId", "task_id", "id")
+_ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
+
+#: Members of a receipt that hold addresses with the id in them.
+_ADDRESSES = ("get_result", "response_url", "status_url", "cancel_url", "urls")
 
 #: The objects below which a platform's answer shows the task.
 _WRAPPERS = ("data", "output")
@@ -151,7 +154,7 @@ def with_other_word(answer: Response) -> Response:
 
 def without_result(answer: Response) -> Response:
     """A success without its link."""
-    links = ("output", "video_url", "result", "result_url", "url", "metadata")
+    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video")
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
     )
@@ -167,6 +170,9 @@ def with_result_elsewhere(answer: Response) -> Response:
         listed = task.get("output")
         if isinstance(listed, list) and listed and isinstance(listed[0], str):  # bare addresses as objects
             return task | {"output": [{"url": link} for link in listed]}
+        video = task.get("video")
+        if isinstance(video, dict):  # fal's models for several videos
+            return {name: task[name] for name in task if name != "video"} | {"videos": [video]}
         link = _link(task)
         if link is None:
             return task
@@ -241,7 +247,7 @@ def _ids(body: JsonObject) -> list[str]:
 
 
 def _drop_ids(task: JsonObject) -> JsonObject:
-    return {name: value for name, value in task.items() if name not in {*_ID_MEMBERS, "get_result"}}
+    return {name: value for name, value in task.items() if name not in {*_ID_MEMBERS, *_ADDRESSES}}
 
 
 def _number_ids(task: JsonObject) -> JsonObject:

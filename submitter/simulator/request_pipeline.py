@@ -93,6 +93,8 @@ class Dialect:
     process_once: Callable[[Request, bytes, Process], Awaitable[Response]] | None = None
     #: When and how the platform calls back; None: it never does.
     callbacks: CallbackRules | None = None
+    #: Whether the answer to a status query never holds the result, see `result_endpoint`.
+    result_is_apart: bool = False
     #: Whether a request has the key of the account.
     is_authorized: Callable[[Request, World, str], bool] = has_bearer_key
 
@@ -140,6 +142,24 @@ def status_endpoint(dialect: Dialect, render: Render) -> Endpoint:
         return await _status(request, dialect, render)
 
     return endpoint(dialect, query)
+
+
+def result_endpoint(dialect: Dialect, render: Render, not_ended: str) -> Endpoint:
+    """Return the endpoint of a platform's call for the result of a task. `not_ended` refuses one about an open task."""
+
+    async def result(request: Request) -> Response:
+        world, task_id = world_of(request), request.path_params["task_id"]
+        task = world.find(dialect.platform, task_id)
+        if task is None:
+            return dialect.unknown(task_id)
+        view = world.view(task)
+        if "unknown_after" in task.faults or (dialect.forgets and view.now_s >= view.expires_s):
+            return dialect.unknown(task_id)
+        if not view.phase.is_terminal:
+            raise Refusal(Reason.NOT_ENDED, not_ended)
+        return odd_status(task, view.phase, render(request, view))
+
+    return endpoint(dialect, result)
 
 
 def _count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
@@ -225,4 +245,5 @@ async def _status(request: Request, dialect: Dialect, render: Render) -> Respons
     is_forgotten = view.phase.is_terminal and "unknown_after" in task.faults
     if is_forgotten or (dialect.forgets and view.now_s >= view.expires_s):
         return dialect.unknown(task_id)
-    return odd_status(task, view.phase, render(request, view))
+    answer = render(request, view)
+    return answer if dialect.result_is_apart else odd_status(task, view.phase, answer)

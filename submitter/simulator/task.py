@@ -64,6 +64,14 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskError:
+    """Why a task failed; an empty code stands for the platform's own usual code."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A submit that passed a platform's checks."""
 
@@ -72,14 +80,8 @@ class Draft:
     body: JsonObject
     clip: Clip
     callback_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskError:
-    """Why a task failed; an empty code stands for the platform's own usual code."""
-
-    code: str
-    message: str
+    #: Why the task will fail, where the platform checks the input only when it works on it.
+    fails_with: TaskError | None = None
 
 
 class Reason(StrEnum):
@@ -97,6 +99,7 @@ class Reason(StrEnum):
     NO_TASK = "no_task"
     NO_ROUTE = "no_route"
     NOT_PENDING = "not_pending"
+    NOT_ENDED = "not_ended"
     RATE = "rate"
     CONCURRENCY = "concurrency"
     INTERNAL = "internal"

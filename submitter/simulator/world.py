@@ -1,4 +1,4 @@
-"""The state of all five platforms in one run, and the functions that change it.
+"""The state of all platforms in one run, and the functions that change it.
 
 Everything runs in one event loop, so there are no locks. `close` ends all background work.
 """
@@ -125,6 +125,7 @@ class World:
         """Create the task of a submit; its end is decided now."""
         now_s = self.now_s()
         fails = "fail" in faults or self.random("outcome", platform).random() < self.config.failure_rate
+        fails |= draft.fails_with is not None
         task = Task(
             platform=platform,
             task_id=task_id,
@@ -136,6 +137,7 @@ class World:
             created_s=now_s,
             ends_s=self._end(platform, draft, faults, now_s),
             outcome=Phase.FAILED if fails else Phase.SUCCEEDED,
+            error=draft.fails_with or DEFAULT_ERROR,
         )
         self.tasks[task_id] = task
         return task

@@ -55,6 +55,11 @@ class ApiClient:
     async def query(self, platform: str, task_id: str) -> httpx.Response:
         return await self.get(platform, PLATFORM_APIS[platform].status_path.format(task_id))
 
+    async def result(self, platform: str, task_id: str) -> httpx.Response:
+        """The answer that holds the result of a task."""
+        api = PLATFORM_APIS[platform]
+        return await self.get(platform, (api.result_path or api.status_path).format(task_id))
+
     async def state(self, platform: str, task_id: str) -> str:
         answer = await self.query(platform, task_id)
         return PLATFORM_APIS[platform].state(answer.json())

@@ -28,10 +28,14 @@ async def test_a_picture_as_data_uri_may_have_the_documented_size(platform: str,
 
 @everywhere
 @pytest.mark.parametrize("prompt", ["", "  "])
-async def test_an_empty_prompt_is_refused(platform: str, prompt: str) -> None:
-    async with calling() as caller:
+async def test_an_empty_prompt_is_refused_at_once_or_fails_the_task(platform: str, prompt: str) -> None:
+    async with calling(speed=1e9) as caller:
         answer = await caller.send(platform, prompt)
-        assert caller.sim.records().tasks == ()
+        if not PLATFORM_APIS[platform].checks_input:
+            answer = await caller.result(platform, PLATFORM_APIS[platform].task_id(answer.json()))
+            assert [task.state for task in caller.sim.records().tasks] == ["failed"]
+        else:
+            assert caller.sim.records().tasks == ()
     assert "prompt" in answer.text
 
 

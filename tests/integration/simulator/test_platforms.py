@@ -97,7 +97,7 @@ async def test_a_body_that_is_not_json_is_refused(platform: str) -> None:
         headers = caller.headers(platform) | {"Content-Type": "application/json"}
         for raw in (b"{", b"[" * 100_000, b"[]", b"\xff\xfe", b"", b'{"a": NaN}', b'"\\ud800"'):
             answer = await caller.http.post(url, content=raw, headers=headers)
-            assert answer.status_code in {400, 415} or "error" in answer.json()
+            assert answer.status_code in {400, 415, 422} or "error" in answer.json()
         assert caller.sim.records().tasks == ()
 
 
@@ -110,7 +110,7 @@ async def test_hiapi_refuses_a_body_over_ten_megabytes() -> None:
 @everywhere
 async def test_an_unknown_model_is_refused(platform: str) -> None:
     async with calling() as caller:
-        path = "/alibaba/no-such-model/async" if platform == "modellix" else PLATFORM_APIS[platform].submit_path
+        path = PLATFORM_APIS[platform].unknown_model_path or PLATFORM_APIS[platform].submit_path
         body = PLATFORM_APIS[platform].body("x") | {"model": "no-such-model"}
         answer = await caller.post(platform, path, body)
     assert answer.status_code in {400, 404, 503}

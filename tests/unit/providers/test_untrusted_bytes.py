@@ -14,8 +14,9 @@ from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
 from submitter.model import Observation, ProviderTaskId
 from submitter.providers.json_reader import http_url
-from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, LISTS_TASKS
+from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, FETCHES_RESULTS, LISTS_TASKS, VERIFIES_BY_KEYS
 from tests.unit.providers import recorded
+from tests.unit.providers.statuses import SUCCEEDED, document
 
 SUBMIT_OUTCOMES = (model.Receipt, model.Refused, model.Uncertain)
 STATUS_OUTCOMES = (model.Observation, model.NotFound, model.Throttled, model.Denied, model.Unavailable)
@@ -59,6 +60,16 @@ KEYS = [
     "outputs",
     "error_message",
     "transcription_url",
+    "request_id",
+    "payload",
+    "detail",
+    "error_type",
+    "msg",
+    "loc",
+    "title",
+    "results",
+    "next",
+    "keys",
 ]
 WORDS = [
     "success",
@@ -111,11 +122,27 @@ def _check_everything(adapter: str, status: int, body: bytes, retry_after: str =
         _check_storable(LISTS_TASKS[adapter].parse_list(reply))
     if adapter in CANCELS_TASKS:
         assert isinstance(CANCELS_TASKS[adapter].parse_cancel(reply), CANCEL_OUTCOMES)
+    if adapter in FETCHES_RESULTS:
+        _check_second_call(adapter, reply)
     _check_callback(adapter, body)
+
+
+def _check_second_call(adapter: str, reply: HttpReply) -> None:
+    """The reply as that of the status query, and as that of the second call."""
+    fetching, account, task_id = FETCHES_RESULTS[adapter], recorded.account(adapter), ProviderTaskId("t-1")
+    fetching.build_result(task_id, reply, account)
+    ended = HttpReply(status=200, body=json.dumps(document(adapter, SUCCEEDED[adapter])).encode())
+    for status, result in ((reply, reply), (ended, reply), (reply, ended)):
+        seen = fetching.parse_result(task_id, status, result, account)
+        assert isinstance(seen, STATUS_OUTCOMES)
+        _check_storable(seen)
 
 
 def _check_callback(adapter: str, body: bytes) -> None:
     callback = Callback(headers=(("x-hiapi-timestamp", "1"), ("x-hiapi-signature", "é")), body=body)
+    if adapter in VERIFIES_BY_KEYS:
+        with pytest.raises(CallbackError):
+            VERIFIES_BY_KEYS[adapter].verify_callback(callback, recorded.account(adapter), 0, body)
     try:
         observation = ADAPTERS[adapter].parse_callback(callback, recorded.account(adapter), 0)
     except CallbackError:
@@ -159,10 +186,10 @@ def test_no_bytes_make_an_adapter_raise(adapter: str, status: int, body: bytes, 
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-@given(status=statuses, document=documents)
+@given(status=statuses, body=documents)
 @settings(max_examples=150, deadline=None)
-def test_no_document_makes_an_adapter_raise(adapter: str, status: int, document: Any) -> None:
-    _check_everything(adapter, status, json.dumps(document).encode())
+def test_no_document_makes_an_adapter_raise(adapter: str, status: int, body: Any) -> None:
+    _check_everything(adapter, status, json.dumps(body).encode())
 
 
 @given(payload=st.sampled_from(PAYLOADS), changed=scalars, data=st.data())
@@ -170,11 +197,11 @@ def test_no_document_makes_an_adapter_raise(adapter: str, status: int, document:
 def test_no_recorded_payload_with_one_value_changed_makes_an_adapter_raise(
     payload: tuple[str, str], changed: Any, data: st.DataObject
 ) -> None:
-    document = json.loads(recorded.reply(*payload).body or b"{}") if payload[1] not in BROKEN else {}
-    spots = [*_spots(document)] or [(document, "code")]
+    whole = json.loads(recorded.reply(*payload).body or b"{}") if payload[1] not in BROKEN else {}
+    spots = [*_spots(whole)] or [(whole, "code")]
     holder, key = data.draw(st.sampled_from(spots))
     holder[key] = changed
-    _check_everything(payload[0], data.draw(statuses), json.dumps(document).encode())
+    _check_everything(payload[0], data.draw(statuses), json.dumps(whole).encode())
 
 
 @given(payload=st.sampled_from(PAYLOADS), junk=st.binary(min_size=1, max_size=3), data=st.data())

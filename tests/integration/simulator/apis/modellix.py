@@ -15,4 +15,5 @@ API = PlatformApi(
     unknown_id_status=404,
     no_balance_status=402,
     elsewhere="",
+    unknown_model_path="/alibaba/no-such-model/async",
 )

@@ -28,5 +28,14 @@ class PlatformApi:
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
     headers: dict[str, str] = field(default_factory=dict)
+    #: The status of a receipt, and of the answer about a task that has not ended.
+    created_status: int = 200
+    open_status: int = 200
+    #: Where the result is, where the answer to a status query does not hold it.
+    result_path: str = ""
+    #: Where a submit for an unknown model goes, where the path names the model.
+    unknown_model_path: str = ""
+    #: False: a submit is accepted whatever its input is, and the task fails.
+    checks_input: bool = True
     #: What the fault `result_elsewhere` shows.
     elsewhere: str = '"video_url"'
