@@ -20,9 +20,7 @@ EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_without_id": Uncertain(reason="accepted without a readable id", was_accepted=True),
     "refused_400": _refused(Refusal.INVALID, 400, "Validation of body failed"),
     "refused_400_without_version": _refused(Refusal.INVALID, 400, "The X-Runway-Version header is required"),
-    "refused_400_without_credits": _refused(
-        Refusal.QUOTA, 400, "You do not have enough credits to run this task."
-    ),
+    "refused_400_without_credits": _refused(Refusal.QUOTA, 400, "You do not have enough credits to run this task."),
     "refused_401": _refused(Refusal.DENIED, 401, "The API key is not valid"),
     "refused_403": _refused(Refusal.DENIED, 403, "Model variant gen4_turbo is not available."),
     "refused_404": _refused(Refusal.INVALID, 404, "Not found"),

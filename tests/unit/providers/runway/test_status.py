@@ -86,7 +86,7 @@ def test_a_page_in_place_of_the_empty_answer_cancels_nothing(body: bytes) -> Non
 
 
 def test_only_a_task_that_waits_or_runs_may_be_deleted() -> None:
-    assert runway.CANCELS_WHILE == {TaskState.SUBMITTED, TaskState.RUNNING}
+    assert {TaskState.SUBMITTED, TaskState.RUNNING} == runway.CANCELS_WHILE
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,7 @@ def test_a_submit_carries_key_and_version() -> None:
         ("x-runway-version", "2024-11-06"),
         ("content-type", "application/json"),
     )
-    assert call.body.decode() == (
-        '{"model":"gen4.5","promptText":"a hörse","ratio":"1280:720","duration":5,"seed":7}'
-    )
+    assert call.body.decode() == ('{"model":"gen4.5","promptText":"a hörse","ratio":"1280:720","duration":5,"seed":7}')
 
 
 def test_every_other_call_carries_the_version_too() -> None:
@@ -95,7 +93,11 @@ def test_what_a_model_requires_is_missed_before_money() -> None:
         ("gen4.5", {"ratio": "16:9", "duration": 5}, ["video.ratio"]),
         ("gen4.5", {"ratio": "1280:720", "duration": 11}, ["video.duration"]),
         ("gen4.5", {"ratio": "1280:720", "duration": 5, "audio": True}, ["video.audio"]),
-        ("gen4.5", {"ratio": "1280:720", "duration": 5, "first_frame": FIRST, "last_frame": LAST}, ["video.last_frame"]),
+        (
+            "gen4.5",
+            {"ratio": "1280:720", "duration": 5, "first_frame": FIRST, "last_frame": LAST},
+            ["video.last_frame"],
+        ),
         ("gen4_turbo", {"ratio": "1280:720", "duration": 7, "first_frame": FIRST}, ["video.duration"]),
         ("veo3.1", {"ratio": "1280:720", "duration": 5}, ["video.duration"]),
         ("veo3.1", {"ratio": "1280:720", "last_frame": LAST}, ["video.last_frame"]),
