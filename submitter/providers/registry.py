@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, runway, tokenbay
+from submitter.providers import (
+    dashscope,
+    hiapi,
+    modellix,
+    modelstream,
+    newapi,
+    newapi_statuses,
+    runway,
+    seedance,
+    tokenbay,
+)
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -23,19 +33,27 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "seedance": seedance,
     "runway": runway,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "runway": runway}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "runway": runway,
+}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"runway": runway}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
+    "seedance": seedance,
+    "runway": runway,
+}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
@@ -51,5 +69,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,
+    "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

@@ -13,7 +13,15 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "runway")
+PLATFORMS = (
+    "hiapi",
+    "dashscope",
+    "modellix",
+    "modelstream",
+    "tokenbay",
+    "seedance",
+    "runway",
+)
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -22,6 +30,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
     "runway": "/runway",
+    "seedance": "/seedance/api/v3",
 }
 
 DAY_S = 86_400.0
@@ -58,6 +67,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
+    "seedance": Limit(concurrent=120),
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S, "runway": 7 * DAY_S}

@@ -167,7 +167,7 @@ def with_other_word(answer: Response) -> Response:
 
 def without_result(answer: Response) -> Response:
     """A success without its link."""
-    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video")
+    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video", "content")
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
     )

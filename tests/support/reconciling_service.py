@@ -33,6 +33,7 @@ MODELS = {
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
     "runway": "gen4.5",
+    "seedance": "dreamina-seedance-2-0-260128",
 }
 
 
