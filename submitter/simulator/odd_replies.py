@@ -29,7 +29,7 @@ MANY_COOKIES = 150
 
 _ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 
-#: The members that hold a task's id, in the documents of the five platforms.
+#: The members that hold a task's id, in the documents of the platforms.
 _ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
 
 #: Members of a receipt that hold addresses with the id in them.
