@@ -170,8 +170,6 @@ class Task:
     #: The body of the receipt, before a fault changes it.
     receipt: bytes = b""
     receipt_returned: bool = False
-    #: Whether a caller deleted the task, so that no query finds it.
-    is_deleted: bool = False
     callbacks: list[CallbackAttempt] = field(default_factory=list)
     #: Set when the end of the task was moved.
     changed: asyncio.Event = field(default_factory=asyncio.Event)
