@@ -72,6 +72,8 @@ class ModelFamily:
     marker: "MarkerStyle | None" = None
     #: Empty: the ratio follows the picture or is not offered.
     ratios: tuple[str, ...] = ()
+    #: The ratios of a prompt alone, where it has fewer; empty: the same ones.
+    text_ratios: tuple[str, ...] = ()
     #: In the provider's own case.
     resolutions: tuple[str, ...] = ()
     #: Lowest and highest, as for the seed and the number of reference images.
@@ -90,6 +92,8 @@ class ModelFamily:
     frames_exclude_references: bool = False
     #: Whether a ratio is for a prompt alone, because it follows the first frame.
     ratio_for_text: bool = False
+    #: Whether a resolution is for a first frame, because the ratio of a prompt alone has the size in pixels.
+    resolution_for_frame: bool = False
     #: Whether a ratio must be given where there is no first frame.
     ratio_without_frame: bool = False
     #: Characters; None: no such field.

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from submitter.providers import (
     dashscope,
     hiapi,
-    kling,
     modellix,
     modelstream,
     newapi,
     newapi_statuses,
+    runway,
     seedance,
     tokenbay,
+    kling,
 )
 from submitter.providers.contract import (
     AnswersChallenges,
@@ -35,21 +36,29 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "runway": runway,
     "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance}
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "runway": runway,
+}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
+    "seedance": seedance,
+    "runway": runway,
+}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
@@ -65,6 +74,7 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "kling": kling.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

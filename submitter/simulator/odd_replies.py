@@ -49,6 +49,18 @@ _OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
 }
 
 
+#: The member that holds a result, its type, and the members in which other models of the platform have it.
+_OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
+    "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
+    "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
+    # HiAPI: bare addresses in place of objects; Runway: the other way round
+    "output": (
+        list,
+        lambda held: {"output": [{"url": each} if isinstance(each, str) else each["url"] for each in held]},
+    ),
+}
+
+
 def long_id(task_id: str) -> str:
     """Return an id like those of LiteLLM: `video_` and the base64 of provider, model and id, 262 characters."""
     inner = base64.urlsafe_b64encode(f"litellm:custom_llm_provider:dashscope;video_id:{task_id};".encode()).decode()
@@ -189,11 +201,9 @@ def with_result_elsewhere(answer: Response) -> Response:
         link = _link(task)
         if link is None:
             return task
-        rest = {name: value for name, value in task.items() if name not in {"video_url", "result_url", "url", "output"}}
+        rest = {name: value for name, value in task.items() if name not in {"video_url", "result_url", "url"}}
         if "task_status" in task:  # DashScope's digital humans
             return rest | {"results": {"video_url": link}}
-        if "taskId" in task:  # HiAPI: bare addresses
-            return rest | {"output": [link]}
         return rest | {"metadata": None, "content": {"video_url": link}}
 
     return _changed(answer, lambda body: _at_task(body, moved))
@@ -274,9 +284,6 @@ def _number_ids(task: JsonObject) -> JsonObject:
 
 
 def _link(task: JsonObject) -> str | None:
-    outputs = task.get("output")
-    if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict):
-        return str(outputs[0]["url"])
     metadata = task.get("metadata")
     places = [task.get("video_url"), task.get("result_url"), task.get("url")]
     places += [metadata.get("url")] if isinstance(metadata, dict) else []

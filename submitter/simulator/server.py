@@ -17,7 +17,16 @@ from starlette.routing import Mount
 
 from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
-from submitter.simulator.platforms import dashscope, hiapi, kling, modellix, modelstream, seedance, tokenbay
+from submitter.simulator.platforms import (
+    dashscope,
+    hiapi,
+    modellix,
+    modelstream,
+    runway,
+    seedance,
+    tokenbay,
+    kling,
+)
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
@@ -28,8 +37,9 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
-    "seedance": seedance.ROUTES,
     "kling": kling.ROUTES,
+    "runway": runway.ROUTES,
+    "seedance": seedance.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

@@ -45,10 +45,15 @@ def _under_data(task_id: object) -> dict[str, Any]:
     return {"code": "success", "message": "", "data": {"id": 17, "task_id": task_id}}
 
 
+def _runway(task_id: object) -> dict[str, Any]:
+    return {"id": task_id, "estimatedCost": {"credits": 60}}
+
+
 FORMS: list[tuple[str, Callable[[object], dict[str, Any]]]] = [
     ("hiapi", _hiapi),
     ("dashscope", _dashscope),
     ("modellix", _modellix),
+    ("runway", _runway),
     ("kling", _kling),
     *(
         (gateway, form)
