@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from submitter.providers import (
     dashscope,
     hiapi,
+    kling,
     modellix,
     modelstream,
     newapi,
@@ -12,7 +13,6 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
-    kling,
 )
 from submitter.providers.contract import (
     AnswersChallenges,

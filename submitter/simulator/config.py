@@ -13,14 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = (
-    "hiapi",
-    "dashscope",
-    "modellix",
-    "modelstream",
-    "tokenbay",
-    "seedance",
-    "runway", "kling")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "kling")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -36,7 +29,8 @@ BASE_PATHS: Mapping[str, str] = {
 DAY_S = 86_400.0
 
 #: Of the platforms that sign callbacks with a secret.
-WEBHOOK_SECRETS: Mapping[str, str] = {"hiapi": "sim-hiapi-webhook-secret",
+WEBHOOK_SECRETS: Mapping[str, str] = {
+    "hiapi": "sim-hiapi-webhook-secret",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
 }
 
@@ -76,7 +70,11 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "kling": Limit(concurrent=20),
 }
 
-RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S, "runway": 7 * DAY_S, "kling": 30 * DAY_S}
+RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
+    "hiapi": 7 * DAY_S,
+    "runway": 7 * DAY_S,
+    "kling": 30 * DAY_S,
+}
 
 
 def check_platform(name: str) -> str:

@@ -46,13 +46,6 @@ _OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
     "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
     "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
     "outputs": (list, lambda held: {"task_result": {"videos": held}}),  # Kling: as in the other generation
-}
-
-
-#: The member that holds a result, its type, and the members in which other models of the platform have it.
-_OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
-    "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
-    "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
     # HiAPI: bare addresses in place of objects; Runway: the other way round
     "output": (
         list,

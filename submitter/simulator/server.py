@@ -20,12 +20,12 @@ from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from submitter.simulator.platforms import (
     dashscope,
     hiapi,
+    kling,
     modellix,
     modelstream,
     runway,
     seedance,
     tokenbay,
-    kling,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
