@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from submitter.providers import (
     dashscope,
     hiapi,
+    kling,
     minimax,
     modellix,
     modelstream,
     newapi,
     newapi_statuses,
+    runway,
     seedance,
     tokenbay,
 )
@@ -18,6 +20,7 @@ from submitter.providers.contract import (
     CancelsAfterLook,
     CancelsTasks,
     FetchesResults,
+    FindsByOwnId,
     HasTwoPaths,
     ListsTasks,
     OriginPlaces,
@@ -35,6 +38,8 @@ ADAPTERS: Mapping[str, Provider] = {
     "tokenbay": tokenbay,
     "seedance": seedance,
     "minimax": minimax,
+    "runway": runway,
+    "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
@@ -45,27 +50,40 @@ LISTS_TASKS: Mapping[str, ListsTasks] = {
     "minimax": minimax,
 }
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance, "minimax": minimax}
+FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
+
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "minimax": minimax,
+    "runway": runway,
+}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance, "minimax": minimax}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
+    "seedance": seedance,
+    "minimax": minimax,
+    "runway": runway,
+}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 
-SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
+SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "kling": kling.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
     "minimax": minimax.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,

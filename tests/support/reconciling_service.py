@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,10 @@ MODELS = {
     "modellix": "happyhorse-1.0-r2v",
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
+    "runway": "gen4.5",
     "seedance": "dreamina-seedance-2-0-260128",
     "minimax": "MiniMax-H3",
+    "kling": "kling-3.0",
 }
 
 
@@ -74,18 +76,17 @@ class ReconcilingService:
         return {task: (await self.task(task)).state for task in tasks}
 
 
-#: What a model needs beside a prompt.
-NEEDED: Mapping[str, Mapping[str, Any]] = {
-    "MiniMax-H3": {"resolution": "768P", "duration": 5, "ratio": "16:9"},
+#: What a platform's model requires beside a prompt.
+FIELDS: dict[str, dict[str, Any]] = {
+    "runway": {"ratio": "1280:720", "duration": 5},
+    "minimax": {"resolution": "768P", "duration": 5, "ratio": "16:9"},
 }
 
 
 def _a_video(platform: str) -> VideoRequest:
     pictures = ("https://pictures.example/a.png",) if MODELS[platform].endswith("r2v") else ()
     prompt = "[Image 1] at dawn" if pictures else "a horse at dawn"
-    return VideoRequest(
-        model=MODELS[platform], prompt=prompt, reference_images=pictures, **NEEDED.get(MODELS[platform], {})
-    )
+    return VideoRequest(model=MODELS[platform], prompt=prompt, reference_images=pictures, **FIELDS.get(platform, {}))
 
 
 def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:

@@ -17,14 +17,14 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.cli.demo.scenario import BURST, LEAST
+from receiver.cli.demo.scenario import BURST, BURST_PROVIDER, FAULTS
 from receiver.cli.demo.shown import EARLY_S
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
 ZEROS = "lost 0, doubled 0, paid twice 0"
 WRONG, INTERRUPTED = 1, 130
-WANTED = [LEAST + BURST, LEAST, LEAST, LEAST, LEAST]
+WANTED = [len(table) + BURST * (provider == BURST_PROVIDER) for provider, table in FAULTS.items()]
 
 
 class Run:

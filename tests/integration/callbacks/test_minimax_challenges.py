@@ -1,4 +1,4 @@
-"""MiniMax's challenge at the addresses of a real service: answered there and nowhere else, before the first callback."""
+"""MiniMax's challenge at a real service: answered at a task's own address and nowhere else."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +14,7 @@ every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 @pytest.fixture(name="service")
 async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    keys = {}
+    keys: dict[str, str] = {}
     for name in PROVIDERS:
         variable = name.upper().replace("-", "_")
         keys |= {f"{variable}_API_KEY": "key-of-minimax-0001", f"{variable}_BASE_URL": UNREACHABLE}
@@ -68,6 +68,8 @@ async def test_what_is_no_short_text_is_not_sent_back(service: Served) -> None:
     )
     for path in [service.callback_path(f"tsk_{provider}", provider) for provider in PROVIDERS]:
         for body in bodies:
-            reply = await service.calls_back(path, json=None, content=body, headers={"content-type": "application/json"})
+            reply = await service.calls_back(
+                path, json=None, content=body, headers={"content-type": "application/json"}
+            )
             assert reply.status_code in {400, 413}, body[:40]
             assert len(reply.content) < 2_000

@@ -14,7 +14,7 @@ from tests.unit.providers import recorded
 ACCOUNT = recorded.account("minimax")
 CONTEXT = SubmitContext(callback_url="https://us.example/callbacks/minimax/token", idempotency_key="tsk_1")
 FIRST, LAST = "https://a.example/first.png", "https://a.example/last.png"
-FILM = {"model": "MiniMax-H3", "resolution": "2K", "duration": 4}
+FILM: dict[str, Any] = {"model": "MiniMax-H3", "resolution": "2K", "duration": 4}
 
 
 def _sent(**fields: Any) -> dict[str, Any]:
