@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +15,7 @@ every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 @pytest.fixture(name="service")
 async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    keys: dict[str, str] = {}
+    keys: dict[str, Any] = {}
     for name in PROVIDERS:
         variable = name.upper().replace("-", "_")
         keys |= {f"{variable}_API_KEY": "key-of-minimax-0001", f"{variable}_BASE_URL": UNREACHABLE}
