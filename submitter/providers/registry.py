@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, tokenbay
+from submitter.providers import dashscope, fal, hiapi, modellix, modelstream, newapi, newapi_statuses, tokenbay
 from submitter.providers.contract import (
+    AddressesTasks,
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
@@ -23,12 +24,13 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
+    "fal": fal,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "fal": fal}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
@@ -36,11 +38,13 @@ SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {}
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
+
+ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
 ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "fal")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -21,6 +21,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
+    "fal": "/fal",
 }
 
 DAY_S = 86_400.0
@@ -29,7 +30,7 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {"hiapi": "sim-hiapi-webhook-secret"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {}
+KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,10 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
+    "fal": UNLIMITED,
 }
 
-RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}
+RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S, "fal": 3_600.0}
 
 
 def check_platform(name: str) -> str:
