@@ -91,7 +91,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "simulate",
         "commands.simulate:simulate",
-        "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
+        "Serve the simulated platforms. Prints the settings for a receiver that uses them.",
     ),
     (
         "counts",

@@ -42,6 +42,8 @@ class CallbackRules:
     attempts_at_s: tuple[float, ...] = (0.0,)
     #: The phases that it reports when they begin, beside the end; empty: the end alone.
     changes: frozenset[Phase] = frozenset()
+    #: Whether the report of a change is tried again as that of the end is; else it is posted once.
+    repeats_changes: bool = True
     #: Ends that are not reported.
     silent_ends: frozenset[Phase] = frozenset()
     #: Whether an answer 3xx ends the attempts.
@@ -130,7 +132,8 @@ def _body(view: View, task: Task, rules: CallbackRules) -> bytes:
 async def _deliver(world: World, task: Task, rules: CallbackRules, body: bytes, reported: Phase) -> None:
     first_s = world.now_s()
     headers = _headers(world, task, rules, body)
-    for number, offset_s in enumerate(rules.attempts_at_s, start=1):
+    is_once = not (reported.is_terminal or rules.repeats_changes)
+    for number, offset_s in enumerate(rules.attempts_at_s[: 1 if is_once else None], start=1):
         await asyncio.sleep(max(0.0, first_s + world.config.real_s(offset_s) - world.now_s()))
         if rules.signs_anew and world.config.signs_attempts_anew:
             headers = _headers(world, task, rules, body)

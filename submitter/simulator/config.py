@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "fal")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "fal")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -21,6 +21,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
+    "seedance": "/seedance/api/v3",
     "fal": "/fal",
 }
 
@@ -57,6 +58,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
+    "seedance": Limit(concurrent=120),
     "fal": UNLIMITED,
 }
 

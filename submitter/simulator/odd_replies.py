@@ -28,7 +28,7 @@ MANY_COOKIES = 150
 
 _ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 
-#: The members that hold a task's id, in the documents of the five platforms.
+#: The members that hold a task's id, in the documents of the platforms.
 _ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
 
 #: Members of a receipt that hold addresses with the id in them.
@@ -154,7 +154,7 @@ def with_other_word(answer: Response) -> Response:
 
 def without_result(answer: Response) -> Response:
     """A success without its link."""
-    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video")
+    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video", "content")
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
     )

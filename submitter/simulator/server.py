@@ -17,7 +17,7 @@ from starlette.routing import Mount
 
 from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
-from submitter.simulator.platforms import dashscope, fal, hiapi, modellix, modelstream, tokenbay
+from submitter.simulator.platforms import dashscope, fal, hiapi, modellix, modelstream, seedance, tokenbay
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
@@ -28,6 +28,7 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "seedance": seedance.ROUTES,
     "fal": fal.ROUTES,
 }
 

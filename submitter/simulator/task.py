@@ -80,6 +80,8 @@ class Draft:
     body: JsonObject
     clip: Clip
     callback_url: str | None = None
+    #: Provider seconds after which the platform ends the task as expired; None: it lets it run.
+    longest_s: float | None = None
     #: Why the task will fail, where the platform checks the input only when it works on it.
     fails_with: TaskError | None = None
 
@@ -121,6 +123,9 @@ class Refusal(Exception):
         self.field = field
 
 
+#: The code of a task that its platform ended because it ran too long.
+EXPIRED = "expired"
+
 DEFAULT_ERROR = TaskError(code="", message="upstream rejected the picture")
 
 
@@ -160,6 +165,8 @@ class Task:
     error: TaskError = DEFAULT_ERROR
     status_queries: int = 0
     replays: int = 0
+    #: Whether the platform has deleted its record.
+    is_deleted: bool = False
     #: The body of the receipt, before a fault changes it.
     receipt: bytes = b""
     receipt_returned: bool = False

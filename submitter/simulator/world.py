@@ -24,6 +24,7 @@ from submitter.simulator.rate_limit import RateWindows
 from submitter.simulator.records import Records, RefusedSubmit, TaskRecord, ThrottledRequest, milliseconds, task_record
 from submitter.simulator.task import (
     DEFAULT_ERROR,
+    EXPIRED,
     NEVER,
     Draft,
     Phase,
@@ -35,6 +36,8 @@ from submitter.simulator.task import (
 )
 
 UNDOCUMENTED_STATE = "POST_PROCESSING"
+
+_RAN_OUT = TaskError(code=EXPIRED, message="the task ran too long")
 
 
 def world_of(request: Request) -> "World":
@@ -139,6 +142,9 @@ class World:
             outcome=Phase.FAILED if fails else Phase.SUCCEEDED,
             error=draft.fails_with or DEFAULT_ERROR,
         )
+        last_s = NEVER if draft.longest_s is None else now_s + self.config.real_s(draft.longest_s)
+        if task.ends_s > last_s:
+            task.ends_s, task.outcome, task.error = last_s, Phase.FAILED, _RAN_OUT
         self.tasks[task_id] = task
         return task
 

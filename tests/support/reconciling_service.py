@@ -31,6 +31,8 @@ MODELS = {
     "modellix": "happyhorse-1.0-r2v",
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
+    "seedance": "dreamina-seedance-2-0-260128",
+    "fal": "alibaba/happy-horse/v1.1/text-to-video",
 }
 
 

@@ -27,7 +27,7 @@ def simulator_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 
 @pytest.fixture
 def simulated(cli: Cli, simulator_settings: dict[str, str]) -> Iterator[Cli]:
-    """The five simulated platforms, polled: no public URL is set. Afterwards no task is left unfinished there."""
+    """The simulated platforms, polled: no public URL is set. Afterwards no task is left unfinished there."""
     settings = {name: value for name, value in simulator_settings.items() if name != "WHENFINAL_PUBLIC_URL"}
     yield cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
     _end_all(simulator_settings["HIAPI_BASE_URL"])

@@ -43,7 +43,7 @@ Simulate = Annotated[
     bool,
     typer.Option(
         "--simulate",
-        help="Serve the five simulated platforms too, and use only them. Without WHENFINAL_DATABASE_URL the ledger is "
+        help="Serve the simulated platforms too, and use only them. Without WHENFINAL_DATABASE_URL the ledger is "
         "temporary.",
     ),
 ]

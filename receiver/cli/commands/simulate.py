@@ -1,4 +1,4 @@
-"""`whenfinal simulate`: the five simulated platforms, and the settings for a receiver that uses them."""
+"""`whenfinal simulate`: the simulated platforms, and the settings for a receiver that uses them."""
 
 import asyncio
 import errno

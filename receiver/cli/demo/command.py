@@ -63,7 +63,7 @@ def _conclude(result: Result, screen: Screen, *, as_json: bool) -> None:
     if as_json:
         emit(result_view(result))
     else:
-        for part in closing(result, screen.width):
+        for part in closing(result):
             screen.show(part)
 
 

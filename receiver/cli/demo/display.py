@@ -18,8 +18,6 @@ LINE_EVERY_S = 3.0  # where no terminal shows bars
 
 BAR = 24  # columns
 
-WIDE = 100  # columns; a narrower terminal has no space between the headings
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -47,10 +45,6 @@ class Screen:
 
     def show(self, part: RenderableType) -> None:
         self._out.print(part, soft_wrap=isinstance(part, str) and not self._out.is_terminal)
-
-    @property
-    def width(self) -> int:
-        return self._out.width
 
     def restart_clock(self) -> None:
         """Called when the set-up is over."""
@@ -125,18 +119,18 @@ class Result:
         return not self.tally.wrong and not self.remarks
 
 
-#: Each count of a row, and what stands before it in the table.
-LINES: Mapping[str, Callable[[Row], int]] = {
-    "submitted": lambda row: row.submitted,
-    "succeeded": lambda row: row.succeeded,
+#: Each count of a row under its heading, whose lines are as short as numbers, so that all fit in 80 columns.
+COLUMNS: Mapping[str, Callable[[Row], int]] = {
+    "tasks": lambda row: row.submitted,
+    "succ.": lambda row: row.succeeded,
     "failed": lambda row: row.failed,
-    "completed by callback": lambda row: row.by_callback,
-    "completed by polling": lambda row: row.by_polling,
-    "events, read by pages": lambda row: row.events,
-    "events by the stream": lambda row: row.streamed,
-    "webhooks, everything": lambda row: row.webhooks,
-    "webhooks, failures": lambda row: row.failures,
-    "webhooks by notify": lambda row: row.notified,
+    "by call-\nback": lambda row: row.by_callback,
+    "by\npoll": lambda row: row.by_polling,
+    "events\npages": lambda row: row.events,
+    "events\nstream": lambda row: row.streamed,
+    "web-\nhooks": lambda row: row.webhooks,
+    "failures\nalone": lambda row: row.failures,
+    "by\nnotify": lambda row: row.notified,
 }
 
 #: The heading of each kind of finding. The first of them is not wrong.
@@ -151,23 +145,23 @@ HEADINGS: Mapping[str, str] = {
 }
 
 
-def table_of(rows: Sequence[Row], width: int) -> Table:
-    """A column for each provider, so that they all fit in 80 columns."""
-    padding = (0, 0) if width < WIDE else (0, 1)
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
-    table.add_column("tasks", no_wrap=True)
-    for heading in (*(row.provider for row in rows), "all"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for what, count_of in LINES.items():
-        counts = [count_of(row) for row in rows]
-        table.add_row(what, *(str(count) for count in (*counts, sum(counts))))
+def table_of(rows: Sequence[Row]) -> Table:
+    """A line for each provider, and one for all of them."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0), header_style="bold")
+    table.show_footer = True
+    counts = {heading: [count_of(row) for row in rows] for heading, count_of in COLUMNS.items()}
+    table.add_column("provider", footer="all", no_wrap=True)
+    for heading, column in counts.items():
+        table.add_column(heading, footer=str(sum(column)), justify="right", no_wrap=True)
+    for number, row in enumerate(rows):
+        table.add_row(row.provider, *(str(column[number]) for column in counts.values()))
     return table
 
 
-def closing(result: Result, width: int) -> list[RenderableType]:
+def closing(result: Result) -> list[RenderableType]:
     """The end of the demo; the verdict is the last line."""
     met = ", ".join(f"{name} {count}" for name, count in result.faults.items())
-    parts: list[RenderableType] = [table_of(result.tally.rows, width), f"met on the way: {met}"]
+    parts: list[RenderableType] = [table_of(result.tally.rows), f"met on the way: {met}"]
     parts += ["shown:", *(f"  {line}" for line in shown_lines(result.shown))]
     for kind, heading in HEADINGS.items():
         parts += _listed(heading, result.tally.findings[kind])

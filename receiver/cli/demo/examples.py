@@ -3,9 +3,9 @@
 import json
 from importlib.resources import files
 
-from receiver.cli.demo.scenario import Example
+from receiver.cli.demo.scenario import FAULTS, Example
 
-PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+PROVIDERS = tuple(FAULTS)
 
 
 def load_examples() -> dict[str, tuple[Example, ...]]:

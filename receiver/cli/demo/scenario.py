@@ -148,7 +148,7 @@ class DemoRequest:
 def make_requests(
     examples: Mapping[str, Sequence[Example]], *, each: int, shuffle: Callable[[list[Faults]], None]
 ) -> tuple[DemoRequest, ...]:
-    """`each` requests a provider: its examples in rotation, alternately as `raw` and `video`, via each way in turn.
+    """`each` requests a provider, or fewer: examples in rotation, as `raw` and `video` in turn, via each way in turn.
 
     After them comes the burst, in one file for the command.
     """
@@ -167,9 +167,11 @@ def _burst(pages: Sequence[Example], *, after: int) -> Iterator[DemoRequest]:
 
 
 def _faults(provider: str, each: int) -> list[Faults]:
+    """A provider with a shorter table gets fewer requests, in the same ratio."""
     table = FAULTS[provider]
     mild = [faults for faults in table if NEEDS_OPERATOR.isdisjoint(faults[0])]
-    return [table[number] if number < len(table) else mild[number % len(mild)] for number in range(each)]
+    count = each * len(table) // LEAST
+    return [table[number] if number < len(table) else mild[number % len(mild)] for number in range(count)]
 
 
 def _request(provider: str, number: int, pages: Sequence[Example], faults: Faults) -> DemoRequest:

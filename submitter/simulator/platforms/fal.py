@@ -7,8 +7,8 @@ https://fal.ai/models/alibaba/happy-horse/v1.1/reference-to-video/llms.txt and .
 
 The queue accepts any JSON object; the model checks it when it runs, so a wrong input ends the task with a 422 as its
 result. Such a task states no error in its status, as older apps do; every other failed one does. A cancellation takes a
-task out of the queue and lets a running one finish. Inferred: the pauses between attempts of a callback, the answer to a
-call for a result that is not there yet, and that a status is known for as long as its result.
+task out of the queue and lets a running one finish. Inferred: the pauses between attempts of a callback, the answer to
+a call for a result that is not there yet, and that a status is known for as long as its result.
 """
 
 import base64
@@ -212,7 +212,9 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
 def _callback_body(view: View) -> JsonObject:
     status, payload = _payload(view)
     body = {"request_id": view.task_id, "gateway_request_id": view.task_id, "payload": payload}
-    return body | ({"status": "OK"} if status == 200 else {"status": "ERROR", "error": f"Invalid status code: {status}"})
+    return body | (
+        {"status": "OK"} if status == 200 else {"status": "ERROR", "error": f"Invalid status code: {status}"}
+    )
 
 
 def signing_key(world: World) -> Ed25519PrivateKey:

@@ -39,7 +39,7 @@ RECORD = Paid(
 )
 
 
-def test_the_environment_of_the_demo_makes_settings_for_all_five_simulated_providers() -> None:
+def test_the_environment_of_the_demo_makes_settings_for_all_simulated_providers() -> None:
     settings = Settings.from_mapping(SETUP.environment())
     assert {account.name for account in settings.providers.accounts} == set(PLATFORMS)
     assert all(account.base_url.startswith(SETUP.simulator) for account in settings.providers.accounts)
@@ -138,7 +138,7 @@ def _result(*, received: bool) -> Result:
 def _printed(result: Result, width: int = 200) -> list[str]:
     out = Console(width=width, force_terminal=False)
     with out.capture() as captured:
-        for part in closing(result, width):
+        for part in closing(result):
             out.print(part)
     return captured.get().splitlines()
 
@@ -149,20 +149,14 @@ def test_the_verdict_is_the_last_line() -> None:
 
 def test_on_eighty_columns_no_word_of_the_table_is_cut() -> None:
     result = _result(received=True)
-    rows = tuple(replace(result.tally.rows[0], provider=name) for name in PLATFORMS)
+    rows = tuple(replace(result.tally.rows[0], provider=name, submitted=200) for name in PLATFORMS)
     lines = _printed(replace(result, tally=replace(result.tally, rows=rows)), width=80)
     table = lines[: next(number for number, each in enumerate(lines) if each.startswith("met on the way"))]
     assert all(len(each) <= 80 for each in table)
     assert "…" not in "".join(table)
-    assert table[0].split() == ["tasks", *PLATFORMS, "all"]
-    counts = [
-        "submitted",
-        "completed by callback",
-        "webhooks, everything",
-        "webhooks, failures",
-        "events by the stream",
-    ]
-    assert all(any(each.startswith(count) for each in table) for count in counts)
+    first_words = [each.split()[0] for each in table if each.strip()]
+    assert first_words[-len(PLATFORMS) - 1 :] == [*PLATFORMS, "all"]
+    assert table[-1].split()[:2] == ["all", str(200 * len(PLATFORMS))]
 
 
 def test_under_the_table_stands_what_was_shown() -> None:

@@ -9,28 +9,31 @@ from submitter.http.messages import HttpReply
 from submitter.model import ListPage, Unavailable
 from submitter.providers.list_pages import is_before
 from submitter.providers.registry import LISTS_TASKS
+from tests.unit.providers.statuses import FORMS
 
 ABSENT = object()
 
 
 def _row(adapter: str, number: int) -> dict[str, Any]:
-    return {"hiapi": {"taskId": f"p{number}"}, "dashscope": {"task_id": f"p{number}"}}[adapter]
+    row = FORMS[adapter].list_row
+    assert row is not None
+    return row(f"p{number}")
 
 
 def _reply(adapter: str, rows: object, numbers: dict[str, Any] | None = None) -> HttpReply:
-    """`numbers` are page, size and total in HiAPI's words, of which DashScope's are made."""
-    given = numbers or {}
-    document: dict[str, Any]
-    if adapter == "hiapi":
-        document = {"code": 200, "message": "success", "data": {**given, "tasks": rows}}
-        if rows is ABSENT:
-            del document["data"]["tasks"]
-    else:
-        names = {"page": "page_no", "size": "page_size", "total": "total", "pages": "total_page"}
-        document = {"request_id": "r", **{names[name]: value for name, value in given.items()}, "data": rows}
-        if rows is ABSENT:
-            del document["data"]
-    return HttpReply(status=200, headers=(), body=json.dumps(document).encode())
+    """`numbers` are page, size, total and pages, which each form puts where its provider has them."""
+    make = FORMS[adapter].list_document
+    assert make is not None
+    return HttpReply(status=200, body=json.dumps(_present(make(rows, numbers or {}))).encode())
+
+
+def _present(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without the members that are ABSENT."""
+    return {
+        name: _present(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if value is not ABSENT
+    }
 
 
 def _page(adapter: str, rows: object, numbers: dict[str, Any] | None = None) -> ListPage | object:
@@ -90,12 +93,11 @@ def test_dashscope_counts_pages(page_no: int, total_page: int, *, expected: bool
     assert page.has_more is expected
 
 
-@pytest.mark.parametrize(("adapter", "full"), [("hiapi", 100), ("dashscope", 10)])
+@pytest.mark.parametrize(("adapter", "full"), [("hiapi", 100), ("dashscope", 10), ("seedance", 100)])
 @pytest.mark.parametrize("told", [{}, {"page": "1"}, {"page": True, "size": 1, "total": 9, "pages": 9}])
 def test_without_readable_numbers_a_full_page_has_more_behind_it(adapter: str, full: int, told: dict[str, Any]) -> None:
-    numbers = {name: value for name, value in told.items() if adapter == "dashscope" or name != "pages"}
     for count, expected in ((full, True), (full - 1, False)):
-        page = _page(adapter, [_row(adapter, number) for number in range(count)], numbers)
+        page = _page(adapter, [_row(adapter, number) for number in range(count)], told)
         assert isinstance(page, ListPage)
         assert page.has_more is expected
 

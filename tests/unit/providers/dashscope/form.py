@@ -2,6 +2,8 @@
 
 from tests.unit.providers.statuses import LINK, Form
 
+_NUMBERS = {"page": "page_no", "size": "page_size", "total": "total", "pages": "total_page"}
+
 FORM = Form(
     running="RUNNING",
     failed="FAILED",
@@ -12,4 +14,10 @@ FORM = Form(
         **top,
     },
     result={"video_url": LINK},
+    list_row=lambda task_id: {"task_id": task_id},
+    list_document=lambda rows, numbers: {
+        "request_id": "r",
+        **{_NUMBERS[name]: value for name, value in numbers.items()},
+        "data": rows,
+    },
 )

@@ -53,9 +53,7 @@ def _seen(name: str, state: TaskState, raw_state: str, **more: Any) -> Observati
 
 EXPECTED = {
     "callback_ok": _seen("callback_ok", TaskState.SUCCEEDED, "OK", outputs=(VIDEO,)),
-    "callback_ok_without_payload": _seen(
-        "callback_ok_without_payload", TaskState.SUCCEEDED, "OK", without_result=True
-    ),
+    "callback_ok_without_payload": _seen("callback_ok_without_payload", TaskState.SUCCEEDED, "OK", without_result=True),
     "callback_error": _seen(
         "callback_error",
         TaskState.FAILED,

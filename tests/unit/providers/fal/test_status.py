@@ -56,9 +56,7 @@ STATUSES: dict[str, StatusOutcome] = {
         _failed("status_failed_word", "failed", "the provider gave no reason", is_documented_state=False),
         raw_state="FAILED",
     ),
-    "status_canceled_word": _seen(
-        "status_canceled_word", TaskState.CANCELED, "CANCELED", is_documented_state=False
-    ),
+    "status_canceled_word": _seen("status_canceled_word", TaskState.CANCELED, "CANCELED", is_documented_state=False),
     "status_other_id": recorded.unusable(
         "fal",
         "status_other_id",
@@ -102,9 +100,7 @@ RESULTS: dict[str, StatusOutcome] = {
     "result_422": _seen("result_422", TaskState.FAILED, error=CHECK),
     "result_400_text": _failed("result_400_text", "failed", "the picture is too small"),
     "result_500": _failed("result_500", "runner_server_error", "the runner broke"),
-    "result_500_untyped": recorded.unusable(
-        "fal", "result_500_untyped", "HTTP 500, failed: Internal Server Error"
-    ),
+    "result_500_untyped": recorded.unusable("fal", "result_500_untyped", "HTTP 500, failed: Internal Server Error"),
     "result_504": _failed("result_504", "request_timeout", "Request timed out"),
     "result_499": _seen(
         "result_499", TaskState.CANCELED, error=TaskError(code="client_cancelled", message="cancelled")
@@ -129,7 +125,9 @@ def test_the_result_is_had_by_the_path_of_the_task() -> None:
     assert call.headers[0] == ("authorization", "Key key-1")
 
 
-@pytest.mark.parametrize("name", ["status_in_queue", "status_in_progress", "status_other_id", "status_404", "status_503"])
+@pytest.mark.parametrize(
+    "name", ["status_in_queue", "status_in_progress", "status_other_id", "status_404", "status_503"]
+)
 def test_a_task_that_has_not_ended_has_no_result(name: str) -> None:
     status = recorded.reply("fal", name)
     assert fal.build_result(ADDRESSED, status, ACCOUNT) is None
@@ -162,9 +160,7 @@ CANCELS: dict[str, CancelOutcome] = {
     "cancel_200": CancelAccepted(),
     "cancel_202": CancelAccepted(),
     "cancel_success": CancelAccepted(),
-    "cancel_400": CancelRefused(
-        error=TaskError(code="ALREADY_COMPLETED", message="the task is not canceled any more")
-    ),
+    "cancel_400": CancelRefused(error=TaskError(code="ALREADY_COMPLETED", message="the task is not canceled any more")),
     "cancel_no_success": CancelRefused(
         error=TaskError(code="not_canceled", message="the task is not canceled any more")
     ),

@@ -13,4 +13,10 @@ FORM = Form(
         **top,
     },
     result={"output": [{"url": LINK, "type": "video"}]},
+    list_row=lambda task_id: {"taskId": task_id},
+    list_document=lambda rows, numbers: {
+        "code": 200,
+        "message": "success",
+        "data": {**{name: numbers[name] for name in numbers if name != "pages"}, "tasks": rows},
+    },
 )
