@@ -90,6 +90,17 @@ class ResumedProvider(ProviderStatus):
     made_due: int
 
 
+class CallbackAddress(ApiModel):
+    """The one address for all callbacks of a provider's account, and the steps that set it up there.
+
+    It stays the same until another signing key is the newest, and works as long as the key that signed it is set.
+    """
+
+    provider: str
+    address: str
+    steps: tuple[str, ...]
+
+
 class NotifyEndpoint(ApiModel):
     """A host that tasks name in `notify`. `pending` deliveries are not finished, `dead` ones are dead letters."""
 

@@ -131,13 +131,14 @@ def make_callback_token(keys: Sequence[str], *, provider: str, task_id: TaskId |
 def read_callback_token(keys: Sequence[str], token: str, *, now_s: int, max_age_s: int) -> CallbackToken:
     """Verify a token. Raise ForgedToken or ExpiredToken, whatever the text is.
 
-    A time ahead of `now_s` counts, because a token of ours has it from our own clock, which may have been set back.
+    A token of an account does not grow too old, because a person has put it into the settings of the provider. A time
+    ahead of `now_s` counts, because a token of ours has it from our own clock, which may have been set back.
     """
     found = _PAYLOAD.fullmatch(_signed_text(keys, token))
     if found is None:
         raise ForgedToken("the token has another form than ours")
     provider, task, issued = found.groups()
-    if now_s - int(issued, 36) > max_age_s:
+    if task and now_s - int(issued, 36) > max_age_s:
         raise ExpiredToken(f"the token is older than {max_age_s} s")
     return CallbackToken(provider=provider, task_id=TaskId(_TASK_PREFIX + task) if task else None)
 
@@ -181,4 +182,13 @@ def _to_base_36(number: int) -> str:
 def make_callback_url(public_url: str, keys: Sequence[str], provider: str, task_id: TaskId, now_s: int) -> str:
     """The address that one task's callbacks are posted to. Raise ValueError as `make_callback_token`."""
     token = make_callback_token(keys, provider=provider, task_id=task_id, now_s=now_s)
+    return f"{public_url}/callbacks/{provider}/{token}"
+
+
+def make_account_callback_url(public_url: str, keys: Sequence[str], provider: str) -> str:
+    """The address for all callbacks of an account: the same each time, until another key signs.
+
+    Raise ValueError as `make_callback_token`.
+    """
+    token = make_callback_token(keys, provider=provider, task_id=None, now_s=0)
     return f"{public_url}/callbacks/{provider}/{token}"

@@ -150,6 +150,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "List the models that `video` takes at the configured providers, each with its limits.",
     ),
     (
+        "callbacks address",
+        "commands.providers:callback_address",
+        "Show the address for all callbacks of a provider's account, and the steps that set it up there.",
+    ),
+    (
         "subscriptions create",
         "commands.subscriptions:create",
         "Subscribe an address to events. Without conditions it gets every event about a task.",
@@ -247,6 +252,7 @@ SHORT: dict[str, str] = {
 GROUPS: dict[str, str] = {
     "tasks": "Show and find tasks, and settle, cancel or download them.",
     "providers": "Show the providers' accounts, and end a pause.",
+    "callbacks": "Show where the callbacks of a provider's account come.",
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver them.",

@@ -64,6 +64,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "providers show": (f"providers show {PROVIDER}",),
     "providers resume": (f"providers resume {PROVIDER}",),
     "providers models": ("providers models", f"providers models {PROVIDER} -o wide"),
+    "callbacks address": (f"callbacks address {PROVIDER}",),
     "subscriptions create": (
         "subscriptions create https://hooks.example.com/videos",
         f"subscriptions create https://hooks.example.com/failed --type task.failed --provider {PROVIDER} --rate 5",
@@ -111,6 +112,7 @@ GROUP_EXAMPLES: dict[str, tuple[str, ...]] = {
         "tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",
     ),
     "providers": ("providers list", f"providers models {PROVIDER}"),
+    "callbacks": (f"callbacks address {PROVIDER}",),
     "subscriptions": (
         "subscriptions create https://hooks.example.com/videos",
         "subscriptions test sub_01m7yrqm47904bn5a9g1vxy29m",

@@ -222,6 +222,11 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "poll_price_s": 37.5,
         "durations": [_DURATION],
     },
+    api_operations.CallbackAddress: {
+        "provider": PROVIDER,
+        "address": f"https://whenfinal.example.com/callbacks/{PROVIDER}/{PROVIDER}~~0.eyJhbGciOi",
+        "steps": ["Open the console of the provider.", "Create a rule with this address."],
+    },
     api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
     api_webhooks.Subscription: _SUBSCRIPTION,
     api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},

@@ -160,6 +160,7 @@ class Providers(Resource):
     list = Answer(operations.list_providers)
     get = Answer(operations.get_provider)
     resume = Answer(operations.resume_provider)
+    callback_address = Answer(operations.callback_address)
     models = Answer(operations.models_of_provider)
 
 

@@ -155,6 +155,8 @@ class Capabilities:
     callback_members: tuple[str, ...] = ()
     #: Whether callbacks come to one address of the account, which its owner sets up at the provider.
     account_callback: bool = False
+    #: What the owner does there, one step each, with that address.
+    account_callback_steps: tuple[str, ...] = ()
     #: Whether the provider signs callbacks with a secret that it shares with the account.
     callback_secret: bool = False
     #: Where the provider publishes the public keys of its callbacks; None: it signs with no such keys.

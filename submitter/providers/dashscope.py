@@ -36,6 +36,7 @@ from submitter.model import (
     TaskKey,
     TaskState,
 )
+from submitter.providers import dashscope_events
 from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
@@ -83,6 +84,8 @@ CAPABILITIES = Capabilities(
     ),
     marker="[Image N]",
     callback=False,  # EventBridge is set up once for an account; a submit cannot name an address
+    account_callback=True,
+    account_callback_steps=dashscope_events.STEPS,
     idempotency_s=None,
     retention_s=86_400.0,
     # A task takes 1 to 5 minutes and the query page advises 15 s; the SDK's loop never waits more than 5 s.
@@ -137,8 +140,6 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "Throttling.AllocationQuota": Refusal.THROTTLED,
     "RequestTimeOut": None,
 }
-
-_EVENT_SOURCE, _EVENT_TYPE = "acs.dashscope", "dashscope:System:AsyncTaskFinish"
 
 
 def _beijing_ms(value: object) -> int | None:
@@ -195,8 +196,8 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
     event = read_object(callback.body)
-    if text_at(event, "source") != _EVENT_SOURCE or text_at(event, "type") != _EVENT_TYPE:
-        raise UnreadableCallback(f"not an event {_EVENT_TYPE} of {_EVENT_SOURCE}")
+    if text_at(event, "source") != dashscope_events.SOURCE or text_at(event, "type") != dashscope_events.TYPE:
+        raise UnreadableCallback(f"not an event {dashscope_events.TYPE} of {dashscope_events.SOURCE}")
     found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")

@@ -9,7 +9,7 @@ https://docs.fal.ai/documentation/model-apis/concurrency-limits;
 https://fal.ai/models/alibaba/happy-horse/v1.1/reference-to-video/llms.txt and .../image-to-video/llms.txt for fields;
 the SDK fal-ai/fal (fal_client) for the body of a cancellation and the states.
 
-Pitfalls: COMPLETED is also the word for a failed task, so the second call decides, whose HTTP status is the model's. The
+Pitfalls: COMPLETED is also the word for a failed task, so the second call decides: its HTTP status is the model's. The
 callback has two words of its own (OK, ERROR). The callback URL is in the query, and a redirect of it ends delivery for
 good. Status and result have only owner and app of the model's id in their paths (`fal_addresses`). The SDKs repeat the
 paid POST, which has no idempotency key. A status is 202 before the end. There is no list, so polling cannot resolve an

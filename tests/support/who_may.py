@@ -102,6 +102,7 @@ ROWS: Mapping[str, Row] = {
     "GET /v1/providers": Row(other_provider=NOTHING, other_label=FITS, named=f'"name":"{PROVIDER}"'),
     "GET /v1/providers/{name}": Row(**_OF_PROVIDER),
     "POST /v1/providers/{name}/resume": Row(**_OF_ACCOUNT),
+    "GET /v1/providers/{name}/callback-address": Row(**_OF_ACCOUNT),
     "GET /v1/providers/{name}/models": Row(**_OF_PROVIDER),
     "GET /v1/models": Row(other_provider=NOTHING, other_label=FITS, named=f'"provider":"{PROVIDER}"'),
     "GET /v1/counts": Row(**_WHOLE),

@@ -156,3 +156,16 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 4096)
     except OSError:  # the other end was closed
         return b""
+
+
+def test_the_callback_address_of_an_account_is_shown_with_its_steps(simulated: Cli, at: Callable[[Cli], Cli]) -> None:
+    assert simulated.run("migrate").status == 0
+    cli = at(simulated.with_settings(WHENFINAL_PUBLIC_URL="http://127.0.0.1:9"))
+    (shown,) = cli.run("callbacks", "address", "dashscope", "--json").values
+    lines = cli.run("callbacks", "address", "dashscope").out.splitlines()
+    assert "/callbacks/dashscope/" in shown["address"]
+    assert (lines[0], lines[1].startswith("1. ")) == (shown["address"], True)
+    refused = cli.run("callbacks", "address", "hiapi")
+    assert (refused.status, refused.out) == (1, "")
+    assert "n account at HiAPI has no callback address of its own: each submit names one" in refused.err
+    assert cli.run("callbacks", "address", "dashscop").status == 2

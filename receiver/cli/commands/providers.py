@@ -1,4 +1,7 @@
-"""`whenfinal providers`: what is wrong with a provider's account, what was learned of it, and how its pauses end."""
+"""`whenfinal providers`: what is wrong with a provider's account, what was learned of it, how its pauses end.
+
+And `whenfinal callbacks`: where the callbacks of an account come.
+"""
 
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
@@ -54,6 +57,14 @@ def resume(name: Name, *, as_json: Json = False) -> None:
         emit(resumed.json_values())
     else:
         show(resumed_line(resumed))
+
+
+def callback_address(name: Name, *, as_json: Json = False) -> None:
+    found = with_client(lambda client: _configured(client, name, client.providers.callback_address))
+    if as_json:
+        emit(found.json_values())
+    else:
+        show(found.address, *(f"{number}. {step}" for number, step in enumerate(found.steps, start=1)))
 
 
 def list_models(name: MaybeName = None, *, as_json: Json = False) -> None:

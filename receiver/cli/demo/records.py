@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.cli.demo.scenario import prompts_in
-from receiver.cli.demo.tally import LedgerTask, Paid, TaskKey
+from receiver.cli.demo.tally import LedgerTask, Paid, TaskKey, last_part
 
 EARLIEST_S = 1  # before our submit; two clocks of one machine, read a moment apart
 
@@ -37,12 +37,14 @@ class Uncertain:
 def paid_task(record: Mapping[str, Any]) -> Paid:
     """From an item of `GET /_simulator/books`."""
     is_contradicted = any(
-        attempt["reported"] != record["state"] and attempt["status"] is not None and 200 <= attempt["status"] < 300
+        attempt["reported"] in _REPORTED_ENDS - {record["state"]}
+        and attempt["status"] is not None
+        and 200 <= attempt["status"] < 300
         for attempt in record["callbacks"]
     )
     return Paid(
         provider=record["platform"],
-        provider_task_id=record["task_id"],
+        provider_task_id=last_part(record["task_id"]),
         created_ms=record["created_ms"],
         body=base64.b64decode(record["raw_body_base64"]).decode(errors="replace"),
         state=record["state"],
@@ -67,7 +69,7 @@ def ledger_task(task: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]]) 
     return LedgerTask(
         task=task["id"],
         provider=task["provider"],
-        provider_task_id=task["task_id"],
+        provider_task_id=task["task_id"] and last_part(task["task_id"]),
         ended_by=ends[0] if ends else None,
         contradictions=sum(each["verdict"] == "contradiction" for each in observations),
     )

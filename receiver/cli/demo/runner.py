@@ -28,7 +28,7 @@ from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
 from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import REFUSED, Consumers, open_consumers
-from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, TaskKey, Wanted, tally, undelivered
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, TaskKey, Wanted, last_part, tally, undelivered
 from submitter import Client
 from submitter.api import TASK_UNCERTAIN
 from submitter.providers.registry import ADAPTERS
@@ -152,7 +152,9 @@ class Demo:
     def _is_settled(self, tasks: Sequence[Task], records: Sequence[Paid]) -> bool:
         requests = self.scenario.by_name
         notified = {
-            (task["provider"], task["task_id"]) for task in tasks if requests[task["labels"][LABEL]].is_notified
+            (task["provider"], last_part(task["task_id"] or ""))
+            for task in tasks
+            if requests[task["labels"][LABEL]].is_notified
         }
         return (
             len(self.submitting.accepted) == len(requests)
@@ -179,7 +181,7 @@ class Demo:
             and task["provider"] not in unsettled
             and not _has_idempotency(task["provider"])
         ]
-        known = {(task["provider"], task["task_id"]) for task in tasks if task["task_id"]}
+        known = {(task["provider"], last_part(task["task_id"])) for task in tasks if task["task_id"]}
         found = settlements(uncertain, records, known=known)
         mistake = None if self._is_corrected else likely_mistake(found, records)
         if mistake is not None:

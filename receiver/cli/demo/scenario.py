@@ -17,6 +17,9 @@ class Example:
     video: Mapping[str, Any]
 
 
+#: The members that hold a prompt, at one provider or another.
+_PROMPTS = ("prompt", "text", "promptText")
+
 LABEL = "demo"  # its value in a task's labels is the name of the request
 
 NOTIFIED = frozenset({"tokenbay"})  # providers whose requests have a `notify`
@@ -103,6 +106,22 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_no_task",),),
         (("fail", "reason_elsewhere"),),
         _NONE,
+    ),
+    "seedance": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_duplicated",),),
+        (("fail",),),
+        (("reply_lost",),),  # the operator searches the console
+        (("unknown_state", "query_500"),),
+    ),
+    "fal": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_early",),),
+        (("callback_overlapping",),),
+        (("fail",),),
+        (("callback_lost", "fail", "result_late"),),
     ),
 }
 
@@ -201,9 +220,11 @@ def submit_body(request: DemoRequest, *, notify_url: str, secret: str) -> dict[s
 
 
 def prompts_in(value: object) -> Iterator[str]:
-    """Every `prompt` in a JSON value, however deep."""
+    """Every prompt in a JSON value, however deep."""
     if isinstance(value, Mapping):
-        if isinstance(value.get("prompt"), str):
-            yield value["prompt"]
+        yield from (value[name] for name in _PROMPTS if isinstance(value.get(name), str))
         for inner in value.values():
+            yield from prompts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
             yield from prompts_in(inner)

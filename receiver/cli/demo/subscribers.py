@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from receiver.cli.demo.api import Api
 from receiver.cli.demo.shown import Shown
-from receiver.cli.demo.tally import Channel, Received
+from receiver.cli.demo.tally import Channel, Received, last_part
 from receiver.cli.demo.verification import Credentials, is_cloud_event, verified_by
 from submitter import Client
 
@@ -209,7 +209,7 @@ def _received(channel: Channel, event: Mapping[str, Any]) -> Received:
         event_id=event["event_id"],
         task=task["id"],
         provider=task["provider"],
-        provider_task_id=task["task_id"],
+        provider_task_id=task["task_id"] and last_part(task["task_id"]),
         state=task["state"],
     )
 

@@ -12,6 +12,11 @@ TaskKey = tuple[str, str | None]
 """A provider and its id of a task."""
 
 
+def last_part(task_id: str) -> str:
+    """A provider's id without the path before it, which some of our ids hold and the provider's records do not."""
+    return task_id.rpartition("/")[2]
+
+
 class Channel(StrEnum):
     """How a consumer receives the ends of tasks."""
 

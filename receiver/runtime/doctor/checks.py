@@ -120,6 +120,7 @@ def check_settings(settings: Settings, adapters: Mapping[str, Provider] = ADAPTE
     yield from _short_api_keys(settings)
     for account in settings.providers.accounts:
         yield from _account(account, adapters)
+        yield from _account_callback(account, settings, adapters)
 
 
 def _providers(settings: Settings, adapters: Mapping[str, Provider]) -> Check:
@@ -161,6 +162,13 @@ def _short_api_keys(settings: Settings) -> Iterator[Check]:
     if short:
         hint = "use longer ones in WHENFINAL_API_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         yield warn("API keys", f"shorter than {LONG_SECRET} characters: {', '.join(short)}", hint=hint)
+
+
+def _account_callback(account: Account, settings: Settings, adapters: Mapping[str, Provider]) -> Iterator[Check]:
+    """The address is not told here, because it holds a token, and whoever may only read may read checks."""
+    if adapters[account.adapter].CAPABILITIES.account_callback and settings.public_url is not None:
+        what = f"callbacks come to one address of the account; see: whenfinal callbacks address {account.name}"
+        yield ok(account.name, what)
 
 
 def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Check]:

@@ -1,17 +1,22 @@
-"""Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one."""
+"""Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one.
+
+And the address for the callbacks of an account.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from receiver.callbacks.model import make_account_callback_url
 from receiver.config.api_keys import Limits
 from receiver.reconcile.model import provider
 from receiver.reconcile.model.duration_report import LearnedProvider, WaitingPolls
 from receiver.reconcile.waiting import waiting_polls
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.limits import check_account, visible_providers
-from receiver.web.problems import not_found
+from receiver.web.problems import Kind, Problem, not_found
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api_operations import (
+    CallbackAddress,
     LearnedDuration,
     ProviderStatus,
     ProviderStatuses,
@@ -88,3 +93,18 @@ async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswe
     (status,) = await store.statuses({name: configured}, speed=speed, now_ms=services.clock())
     view = ProviderStatus.model_validate(status)
     return JsonAnswer(body=ResumedProvider(**dict(view), ended=resumed.ended, made_due=resumed.made_due))
+
+
+async def show_callback_address(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    services, name = context.services, context.path_param("name")
+    can = _visible(context, name).adapter.CAPABILITIES
+    check_account(context.caller.limits)
+    if not can.account_callback:
+        says = "each submit names one" if can.callback else "it does not call back"
+        raise Problem(Kind.CONFLICT, f"An account at {can.title} has no callback address of its own: {says}.")
+    public_url = services.settings.public_url
+    if public_url is None:
+        detail = "WHENFINAL_PUBLIC_URL is not set, so no provider can reach this service; every task is polled."
+        raise Problem(Kind.CONFLICT, detail)
+    address = make_account_callback_url(public_url, services.secret_keys, name)
+    return JsonAnswer(body=CallbackAddress(provider=name, address=address, steps=can.account_callback_steps))

@@ -130,6 +130,20 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="GET",
+        path="/v1/providers/{name}/callback-address",
+        handle=providers.show_callback_address,
+        name="getCallbackAddress",
+        tag="operations",
+        summary="Show the callback address of an account",
+        description="Of a provider whose callbacks come to one address of the account, which its owner sets up there "
+        "once. It holds a token of ours, which does not grow too old.",
+        scope=Scope.OPERATE,
+        keeps_limits=True,
+        answers={200: api_operations.CallbackAddress},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="GET",
         path="/v1/providers/{name}/models",
         handle=service.list_models_of_provider,
         name="listModelsOfProvider",

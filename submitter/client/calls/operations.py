@@ -3,7 +3,14 @@
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from submitter.api_operations import Health, ProviderStatuses, ProviderWithDurations, Readiness, ResumedProvider
+from submitter.api_operations import (
+    CallbackAddress,
+    Health,
+    ProviderStatuses,
+    ProviderWithDurations,
+    Readiness,
+    ResumedProvider,
+)
 from submitter.api_service import AuditPage, ChecksAnswer, Counts, ModelsAnswer
 from submitter.client.conversation import Call
 from submitter.client.requests import api_path, get, post
@@ -24,6 +31,11 @@ def get_provider(name: str, /) -> Call[ProviderWithDurations]:
 def resume_provider(name: str, /) -> Call[ResumedProvider]:
     """End the pause of its polls, the hold of its submits, and the alarms of both."""
     return post(api_path("providers", name, "resume"), ResumedProvider)
+
+
+def callback_address(name: str, /) -> Call[CallbackAddress]:
+    """Return the one address for all callbacks of a provider's account, with the steps that set it up there."""
+    return get(api_path("providers", name, "callback-address"), CallbackAddress)
 
 
 def health() -> Call[Health]:

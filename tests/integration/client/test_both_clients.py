@@ -213,6 +213,12 @@ async def test_providers_are_listed_shown_and_resumed(client: Either) -> None:
     assert {each.name for each in (await client.do("providers.list")).providers} == {"hiapi", "signed", "dashscope"}
     assert (await client.do("providers.get", "hiapi")).callback_miss_rate >= 0
     assert (await client.do("providers.resume", "hiapi")).ended is False
+    address = await client.do("providers.callback_address", "dashscope")
+    assert (address.provider, "/callbacks/dashscope/" in address.address, len(address.steps) > 0) == (
+        "dashscope",
+        True,
+        True,
+    )
     with pytest.raises(ReceiverRefused, match="404"):
         await client.do("providers.get", "nobody")
 

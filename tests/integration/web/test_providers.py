@@ -1,11 +1,14 @@
 """Providers over HTTP: listed with their pauses, and resumed."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 from receiver.tasks.model.task import TaskFilter
+from submitter.model import TaskState
 from submitter.providers import hiapi
 from tests.support.builders import T0
-from tests.support.service import Served, is_problem
+from tests.support.service import Served, is_problem, served
 from tests.support.tables import rows_of
 
 FAR_MS = 2**52
@@ -83,3 +86,43 @@ async def test_a_provider_that_is_not_configured_is_404_even_if_it_once_was(serv
     is_problem(await service.get("/v1/providers", key="submit"), 403)
     (account,) = await service.services.store.accounts.all()
     assert (account.provider, account.alarm) == ("tokenbay", "bad key")
+
+
+def _event(task_id: str) -> dict[str, Any]:
+    data = {"task_id": task_id, "task_status": "SUCCEEDED"}
+    return {"source": "acs.dashscope", "type": "dashscope:System:AsyncTaskFinish", "data": data}
+
+
+async def test_the_callbacks_of_an_account_come_to_the_address_that_is_shown(service: Served) -> None:
+    await service.has("tsk_1", "p1", provider="dashscope", next_poll_ms=FAR_MS)
+    shown = (await service.get("/v1/providers/dashscope/callback-address", key="operate")).json()
+    assert shown["provider"] == "dashscope"
+    assert shown["address"].startswith(f"{service.services.settings.public_url}/callbacks/dashscope/")
+    assert any("acs.dashscope" in step for step in shown["steps"])
+    again = (await service.get("/v1/providers/dashscope/callback-address", key="operate")).json()
+    assert again == shown
+    assert (await service.http.post(shown["address"], json=_event("p1"))).status_code == 204
+    (task,) = (await service.services.store.tasks.tasks(TaskFilter())).items
+    assert (task.state, (task.next_poll_ms or FAR_MS) < FAR_MS) == (TaskState.RUNNING, True)
+    other = shown["address"].replace("/callbacks/dashscope/", "/callbacks/hiapi/")
+    is_problem(await service.http.post(other, json=_event("p1")), 401)
+
+
+async def test_a_provider_whose_submits_name_the_address_has_none_of_the_account(service: Served) -> None:
+    problem = is_problem(await service.get("/v1/providers/hiapi/callback-address"), 409)
+    assert problem["detail"] == "An account at HiAPI has no callback address of its own: each submit names one."
+    is_problem(await service.get("/v1/providers/nobody/callback-address"), 404)
+    is_problem(await service.get("/v1/providers/dashscope/callback-address", key="read"), 403)
+
+
+async def test_without_a_public_url_there_is_no_address_and_with_no_callbacks_neither(tmp_path: Path) -> None:
+    async with served(
+        tmp_path,
+        WHENFINAL_PUBLIC_URL="",
+        WHENFINAL_PROVIDERS="dashscope,modellix,signed=hiapi",
+        MODELLIX_API_KEY="x" * 20,
+    ) as service:
+        problem = is_problem(await service.get("/v1/providers/dashscope/callback-address"), 409)
+        assert "WHENFINAL_PUBLIC_URL is not set" in problem["detail"]
+        silent = is_problem(await service.get("/v1/providers/modellix/callback-address"), 409)
+        assert silent["detail"].endswith("it does not call back.")

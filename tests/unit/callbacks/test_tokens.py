@@ -10,6 +10,7 @@ from receiver.callbacks.model import (
     CallbackToken,
     ExpiredToken,
     ForgedToken,
+    make_account_callback_url,
     make_callback_token,
     read_callback_token,
 )
@@ -70,6 +71,22 @@ def test_a_token_ends_after_its_age_to_the_second() -> None:
     assert _read(_make(), now_s=NOW_S + 30 * DAY_S).task_id == TASK
     with pytest.raises(ExpiredToken):
         _read(_make(), now_s=NOW_S + 30 * DAY_S + 1)
+
+
+def test_a_token_of_an_account_does_not_grow_too_old() -> None:
+    assert _read(_make(task_id=None), now_s=NOW_S + 10 * 365 * DAY_S).task_id is None
+
+
+def test_the_address_of_an_account_is_the_same_until_another_key_signs() -> None:
+    public_url = "https://w.example.org/films"
+    address = make_account_callback_url(public_url, (OLD,), "dashscope-b")
+    assert address == make_account_callback_url(public_url, (OLD,), "dashscope-b")
+    before, _, token = address.rpartition("/")
+    assert before == "https://w.example.org/films/callbacks/dashscope-b"
+    assert _read(token, keys=(OLD, NEW)) == CallbackToken(provider="dashscope-b", task_id=None)
+    assert make_account_callback_url(public_url, (OLD, NEW), "dashscope-b") != address
+    with pytest.raises(ForgedToken):
+        _read(token, keys=(NEW,))
 
 
 def test_a_clock_that_was_set_back_costs_no_callback() -> None:

@@ -56,17 +56,23 @@ def test_each_request_of_a_seed_page_is_submitted_word_for_word(seed: Path) -> N
     assert json.loads(seed.read_text()) in bodies
 
 
-def test_a_dozen_requests_go_to_each_provider_in_every_way_and_in_both_forms() -> None:
-    for requests in by_provider(_requests()[:-BURST]).values():
-        assert len(requests) == LEAST
-        assert Counter(request.via for request in requests) == dict.fromkeys(VIAS, 4)
-        assert Counter(form for request in requests for form in request.content) == {"raw": 6, "video": 6}
+def test_as_many_requests_as_its_faults_go_to_each_provider_in_every_way_and_in_both_forms() -> None:
+    for provider, requests in by_provider(_requests()[:-BURST]).items():
+        assert len(requests) == len(FAULTS[provider]) in {LEAST // 2, LEAST}
+        assert Counter(request.via for request in requests) == dict.fromkeys(VIAS, len(requests) // 3)
+        half = len(requests) // 2
+        assert Counter(form for request in requests for form in request.content) == {"raw": half, "video": half}
+
+
+def test_more_requests_keep_the_ratio_of_the_providers() -> None:
+    counts = {len(requests) for requests in by_provider(_requests(24)[:-BURST]).values()}
+    assert counts <= {24, 12}
 
 
 def test_a_burst_over_the_limits_of_its_provider_comes_in_one_file() -> None:
     burst = _requests()[-BURST:]
     assert {(request.provider, request.via) for request in burst} == {(BURST_PROVIDER, Via.COMMAND)}
-    assert len({request.name for request in _requests()}) == 5 * LEAST + BURST
+    assert len({request.name for request in _requests()}) == sum(map(len, FAULTS.values())) + BURST
     assert (DOCUMENTED_LIMITS[BURST_PROVIDER].concurrent or BURST) < BURST
 
 

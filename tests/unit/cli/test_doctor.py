@@ -65,6 +65,15 @@ def test_strong_settings_are_ok() -> None:
     assert set(_levels(**strong).values()) == {Level.OK}
 
 
+def test_the_address_of_an_account_is_told_by_its_command_and_not_itself() -> None:
+    """Because whoever may only read the checks may not use its token."""
+    given = {"DASHSCOPE_API_KEY": KEY, "WHENFINAL_SECRET_KEYS": "k" * 32}
+    reached = check_settings(_settings(**given, WHENFINAL_PUBLIC_URL="https://w.example.org"))
+    (row,) = [check for check in reached if check.name == "dashscope"]
+    assert (row.level, row.what.endswith("see: whenfinal callbacks address dashscope")) == (Level.OK, True)
+    assert [check for check in check_settings(_settings(**given)) if check.name == "dashscope"] == []
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [

@@ -69,3 +69,8 @@ def test_the_name_of_the_account_and_not_of_the_adapter_is_in_the_key(adapter: s
     url = ADAPTERS[adapter].build_status(ProviderTaskId("t-1"), recorded.account(adapter, name="second")).url
     assert url.startswith(recorded.account(adapter).base_url)
     assert "t-1" in url
+
+
+def test_callbacks_of_an_account_have_steps_that_set_them_up() -> None:
+    for name, adapter in ADAPTERS.items():
+        assert adapter.CAPABILITIES.account_callback == bool(adapter.CAPABILITIES.account_callback_steps), name
