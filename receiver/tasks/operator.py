@@ -152,10 +152,12 @@ class TaskOperator:
         if not isinstance(seen, Observation):
             return seen
         await self._consume_budget(configured)
-        if seen.state in looks.CANCELS_WHILE:
+        if seen.state in looks.CANCELS_WHILE and seen.is_documented_state:
             return None
         cancelable = " or ".join(sorted(looks.CANCELS_WHILE))
-        message = f"a task that is {seen.state.value} would be destroyed; only one that is {cancelable} can be canceled"
+        # A word that no document knows counts as running, and may name an end.
+        state = seen.state.value if seen.is_documented_state else f"{seen.raw_state!r}"
+        message = f"a task that is {state} would be destroyed; only one that is {cancelable} can be canceled"
         return CancelRefused(error=TaskError(code="not_cancelable", message=message))
 
     async def _record_canceled(self, task: Task, provider_task_id: ProviderTaskId, outcome: CanceledAtOnce) -> None:

@@ -6,10 +6,12 @@ from submitter.providers import (
     dashscope,
     fal,
     hiapi,
+    kling,
     modellix,
     modelstream,
     newapi,
     newapi_statuses,
+    runway,
     seedance,
     tokenbay,
 )
@@ -19,6 +21,7 @@ from submitter.providers.contract import (
     CancelsAfterLook,
     CancelsTasks,
     FetchesResults,
+    FindsByOwnId,
     HasTwoPaths,
     ListsTasks,
     OriginPlaces,
@@ -35,35 +38,49 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "runway": runway,
     "fal": fal,
+    "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance, "fal": fal}
+FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
+
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "runway": runway,
+    "fal": fal,
+}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
+    "seedance": seedance,
+    "runway": runway,
+}
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
-SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
+SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "kling": kling.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

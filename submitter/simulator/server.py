@@ -17,7 +17,17 @@ from starlette.routing import Mount
 
 from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
-from submitter.simulator.platforms import dashscope, fal, hiapi, modellix, modelstream, seedance, tokenbay
+from submitter.simulator.platforms import (
+    dashscope,
+    fal,
+    hiapi,
+    kling,
+    modellix,
+    modelstream,
+    runway,
+    seedance,
+    tokenbay,
+)
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
@@ -28,8 +38,10 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
-    "seedance": seedance.ROUTES,
     "fal": fal.ROUTES,
+    "kling": kling.ROUTES,
+    "runway": runway.ROUTES,
+    "seedance": seedance.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

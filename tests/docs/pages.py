@@ -16,7 +16,7 @@ from receiver.web.routes import ROUTES, TAGS
 from receiver.webhooks.reporter import CODE_CLASSES
 from submitter.model import ENDED, Source
 from submitter.providers.contract import Capabilities, ModelFamily
-from submitter.providers.registry import ADAPTERS
+from submitter.providers.registry import ADAPTERS, FINDS_BY_OWN_ID
 from tests.bench.measurements import measurements, runs
 from tests.docs.promises import PROMISES
 from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
@@ -99,7 +99,8 @@ def provider_table() -> str:
 
 def _provider_row(name: str, can: Capabilities) -> str:
     models = "<br>".join(f"{_names(family)} {_limits(family)}" for family in can.families)
-    lost = "repeated with its idempotency key" if can.idempotency_s else "`uncertain`, never repeated"
+    lost = "`uncertain`, found by our own id" if name in FINDS_BY_OWN_ID else "`uncertain`, never repeated"
+    lost = "repeated with its idempotency key" if can.idempotency_s else lost
     polled = f"by learned times, {can.poll.floor_s:g} s apart or more; at most {can.budget.per_s * 60:g} a minute"
     at_once = can.max_in_flight or "no documented limit"
     return (
