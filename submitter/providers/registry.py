@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    fal,
     hiapi,
     kling,
     minimax,
@@ -16,6 +17,7 @@ from submitter.providers import (
     tokenbay,
 )
 from submitter.providers.contract import (
+    AddressesTasks,
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
@@ -39,6 +41,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "seedance": seedance,
     "minimax": minimax,
     "runway": runway,
+    "fal": fal,
     "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
@@ -57,6 +60,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "seedance": seedance,
     "minimax": minimax,
     "runway": runway,
+    "fal": fal,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -69,11 +73,13 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "runway": runway,
 }
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
+
+ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
 ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "kling": kling}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 

@@ -13,7 +13,18 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "minimax", "runway", "kling")
+PLATFORMS = (
+    "hiapi",
+    "dashscope",
+    "modellix",
+    "modelstream",
+    "tokenbay",
+    "seedance",
+    "minimax",
+    "runway",
+    "fal",
+    "kling",
+)
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -24,6 +35,7 @@ BASE_PATHS: Mapping[str, str] = {
     "runway": "/runway",
     "seedance": "/seedance/api/v3",
     "minimax": "/minimax",
+    "fal": "/fal",
     "kling": "/kling",
 }
 
@@ -39,7 +51,7 @@ WEBHOOK_SECRETS: Mapping[str, str] = {
 SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {}
+KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +81,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
     "minimax": UNLIMITED,
+    "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
 }
 
@@ -76,6 +89,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
     "kling": 30 * DAY_S,
+    "fal": 3_600.0,
 }
 
 

@@ -19,6 +19,7 @@ from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from submitter.simulator.platforms import (
     dashscope,
+    fal,
     hiapi,
     kling,
     minimax,
@@ -38,6 +39,7 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,
