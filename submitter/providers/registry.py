@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from submitter.providers import (
     dashscope,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
@@ -38,6 +39,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "seedance": seedance,
     "runway": runway,
     "kling": kling,
+    "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
@@ -72,6 +74,7 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
     "kling": kling.ORIGIN,
+    "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,

@@ -20,6 +20,7 @@ from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from submitter.simulator.platforms import (
     dashscope,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
@@ -37,6 +38,7 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "kie": kie.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,

@@ -35,6 +35,7 @@ MODELS = {
     "runway": "gen4.5",
     "seedance": "dreamina-seedance-2-0-260128",
     "kling": "kling-3.0",
+    "kie": "happyhorse/text-to-video",
 }
 
 
