@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    fal,
     hiapi,
     kie,
     kling,
@@ -16,6 +17,7 @@ from submitter.providers import (
     tokenbay,
 )
 from submitter.providers.contract import (
+    AddressesTasks,
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
@@ -38,6 +40,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "tokenbay": tokenbay,
     "seedance": seedance,
     "runway": runway,
+    "fal": fal,
     "kling": kling,
     "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
@@ -51,6 +54,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
     "runway": runway,
+    "fal": fal,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -62,11 +66,13 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "runway": runway,
 }
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
+
+ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
 ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "kling", "kie")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling", "kie")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -23,6 +23,7 @@ BASE_PATHS: Mapping[str, str] = {
     "tokenbay": "/tokenbay",
     "runway": "/runway",
     "seedance": "/seedance/api/v3",
+    "fal": "/fal",
     "kling": "/kling",
     "kie": "/kie/api/v1",
 }
@@ -40,7 +41,7 @@ WEBHOOK_SECRETS: Mapping[str, str] = {
 SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {}
+KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Limit:
     #: unfinished tasks at the same time
     concurrent: int | None = None
     #: which requests count; `task_calls` are queries, lists and cancellations
-    counts: Literal["everything", "task_calls", "submits"] = "everything"
+    counts: Literal["everything", "task_calls"] = "everything"
 
 
 UNLIMITED = Limit()
@@ -69,6 +70,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
+    "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
@@ -77,8 +79,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
     "kling": 30 * DAY_S,
-    "kie": 14 * DAY_S,
-}
+    "fal": 3_600.0, "kie": 14 * DAY_S}
 
 
 def check_platform(name: str) -> str:

@@ -19,14 +19,15 @@ from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from submitter.simulator.platforms import (
     dashscope,
+    fal,
     hiapi,
-    kie,
     kling,
     modellix,
     modelstream,
     runway,
     seedance,
     tokenbay,
+    kie,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
@@ -39,6 +40,7 @@ _ROUTES = {
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
     "kie": kie.ROUTES,
+    "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,

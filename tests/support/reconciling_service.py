@@ -34,6 +34,7 @@ MODELS = {
     "tokenbay": "happyhorse-1.0-t2v",
     "runway": "gen4.5",
     "seedance": "dreamina-seedance-2-0-260128",
+    "fal": "alibaba/happy-horse/v1.1/text-to-video",
     "kling": "kling-3.0",
     "kie": "happyhorse/text-to-video",
 }

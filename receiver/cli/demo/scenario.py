@@ -131,6 +131,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("callback_early", "callback_duplicated"),),
         (("query_html", "unknown_state"),),
     ),
+    "fal": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_early",),),
+        (("callback_overlapping",),),
+        (("fail",),),
+        (("callback_lost", "fail", "result_late"),),
+    ),
 }
 
 #: The burst meets these, and then none.
