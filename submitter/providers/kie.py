@@ -4,7 +4,7 @@ Sources, read 2026-11-26: https://docs.kie.ai/market/happyhorse/reference-to-vid
 https://docs.kie.ai/market/common/get-task-detail (states, poll advice, 10 queries a second), both in the mirror
 hassanvfx/kie-api-python; https://docs.kie.ai/1973359m0.md (20 submits in 10 s, about 100 at once, records for two
 months); https://docs.kie.ai/runway-api/generate-ai-video-callbacks (attempts); for happyhorse-1-1 a public note
-verified against https://docs.kie.ai/market/happyhorse-1-1/reference-to-video on 2026-10-04. `kie_signature` has its own.
+verified by https://docs.kie.ai/market/happyhorse-1-1/reference-to-video (2026-10-04). `kie_signature` has its own.
 What the text-to-video and image-to-video models take beside their pictures is that of their siblings [inferred].
 
 Pitfalls: the body's `code` counts, not HTTP; a failed task comes within 200 in a poll and within 501 in a callback;

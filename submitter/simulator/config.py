@@ -55,7 +55,7 @@ class Limit:
     #: unfinished tasks at the same time
     concurrent: int | None = None
     #: which requests count; `task_calls` are queries, lists and cancellations
-    counts: Literal["everything", "task_calls"] = "everything"
+    counts: Literal["everything", "task_calls", "submits"] = "everything"
 
 
 UNLIMITED = Limit()
@@ -79,7 +79,9 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
     "kling": 30 * DAY_S,
-    "fal": 3_600.0, "kie": 14 * DAY_S}
+    "fal": 3_600.0,
+    "kie": 14 * DAY_S,
+}
 
 
 def check_platform(name: str) -> str:

@@ -21,13 +21,13 @@ from submitter.simulator.platforms import (
     dashscope,
     fal,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
     runway,
     seedance,
     tokenbay,
-    kie,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
