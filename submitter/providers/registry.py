@@ -6,6 +6,7 @@ from submitter.providers import (
     dashscope,
     fal,
     hiapi,
+    kie,
     kling,
     minimax,
     modellix,
@@ -43,6 +44,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "runway": runway,
     "fal": fal,
     "kling": kling,
+    "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
@@ -87,6 +89,7 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
     "kling": kling.ORIGIN,
+    "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,

@@ -24,6 +24,7 @@ PLATFORMS = (
     "runway",
     "fal",
     "kling",
+    "kie",
 )
 
 BASE_PATHS: Mapping[str, str] = {
@@ -37,6 +38,7 @@ BASE_PATHS: Mapping[str, str] = {
     "minimax": "/minimax",
     "fal": "/fal",
     "kling": "/kling",
+    "kie": "/kie/api/v1",
 }
 
 DAY_S = 86_400.0
@@ -45,6 +47,7 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
+    "kie": "sim-kie-webhook-secret",
 }
 
 #: Of the platforms at which an account can have a pair of keys: the second key, beside the one of `key`.
@@ -65,7 +68,7 @@ class Limit:
     #: unfinished tasks at the same time
     concurrent: int | None = None
     #: which requests count; `task_calls` are queries, lists and cancellations
-    counts: Literal["everything", "task_calls"] = "everything"
+    counts: Literal["everything", "task_calls", "submits"] = "everything"
 
 
 UNLIMITED = Limit()
@@ -83,6 +86,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "minimax": UNLIMITED,
     "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
+    "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
@@ -90,6 +94,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "runway": 7 * DAY_S,
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
+    "kie": 14 * DAY_S,
 }
 
 
@@ -127,6 +132,8 @@ class SimulatorConfig:
     runway_slots: int = 5
     #: whether the platform's errors come within HTTP 200
     kling_errors_in_200: bool = False
+    #: whether the platform answers HTTP 200 to what it refuses, with the code in the body
+    kie_errors_in_200: bool = False
     #: median of the log-normal task duration, provider seconds
     median_s: float = 120.0
     sigma: float = 0.15
