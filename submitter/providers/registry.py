@@ -9,6 +9,7 @@ from submitter.providers import (
     kie,
     kling,
     minimax,
+    minimax_v1,
     modellix,
     modelstream,
     newapi,
@@ -41,6 +42,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "tokenbay": tokenbay,
     "seedance": seedance,
     "minimax": minimax,
+    "minimax-v1": minimax_v1,
     "runway": runway,
     "fal": fal,
     "kling": kling,
@@ -75,11 +77,11 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "runway": runway,
 }
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"minimax-v1": minimax_v1, "fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "minimax-v1": minimax_v1, "kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 

@@ -21,6 +21,7 @@ PLATFORMS = (
     "tokenbay",
     "seedance",
     "minimax",
+    "minimax-v1",
     "runway",
     "fal",
     "kling",
@@ -36,6 +37,7 @@ BASE_PATHS: Mapping[str, str] = {
     "runway": "/runway",
     "seedance": "/seedance/api/v3",
     "minimax": "/minimax",
+    "minimax-v1": "/minimax-v1",
     "fal": "/fal",
     "kling": "/kling",
     "kie": "/kie/api/v1",
@@ -84,6 +86,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
     "minimax": UNLIMITED,
+    "minimax-v1": UNLIMITED,
     "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),

@@ -36,7 +36,7 @@ _ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
 _ADDRESSES = ("get_result", "response_url", "status_url", "cancel_url", "urls")
 
 #: The objects below which a platform's answer shows the task.
-_WRAPPERS = ("data", "output", "task")
+_WRAPPERS = ("data", "output", "task", "file")
 
 #: The word for an end in the documents -> a word of the same meaning that gateways pass on from their upstreams.
 OTHER_WORDS: Mapping[str, str] = {"completed": "done", "success": "succeed", "failed": "error", "failure": "cancelled"}
@@ -181,6 +181,7 @@ def without_result(answer: Response) -> Response:
         "outputs",
         "task_result",
         "resultJson",
+        "download_url",
     )
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})

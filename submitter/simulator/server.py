@@ -24,6 +24,7 @@ from submitter.simulator.platforms import (
     kie,
     kling,
     minimax,
+    minimax_v1,
     modellix,
     modelstream,
     runway,
@@ -46,6 +47,7 @@ _ROUTES = {
     "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,
     "minimax": minimax.ROUTES,
+    "minimax-v1": minimax_v1.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.support.service import UNREACHABLE, Served, is_problem, served
 
-PROVIDERS = ("minimax",)
+PROVIDERS = ("minimax", "minimax-v1")
 every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 

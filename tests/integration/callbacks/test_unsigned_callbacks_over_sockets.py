@@ -52,6 +52,18 @@ PROVIDERS = {
         good="succeeded",
         bad="failed",
     ),
+    "minimax-v1": _Words(
+        video={"model": "MiniMax-Hailuo-2.3", "prompt": "a horse at dawn"},
+        body=lambda task_id, word: {
+            "task_id": task_id,
+            "status": word,
+            "file_id": "2050000",
+            "video_url": "https://evil.example/v",
+        },
+        running="processing",
+        good="success",
+        bad="failed",
+    ),
 }
 everywhere = pytest.mark.parametrize("provider", PROVIDERS)
 
