@@ -13,6 +13,7 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.providers.contract import (
     AnswersChallenges,
@@ -37,6 +38,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "tokenbay": tokenbay,
     "seedance": seedance,
     "runway": runway,
+    "veo": veo,
     "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
@@ -53,7 +55,12 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
-SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+SERVES_FILES: Mapping[str, ServesFiles] = {
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "veo": veo,
+    "newapi": newapi,
+}
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
@@ -62,7 +69,7 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
 
 FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"veo": veo, "kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
 

@@ -26,6 +26,7 @@ from submitter.simulator.platforms import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
@@ -39,6 +40,7 @@ _ROUTES = {
     "tokenbay": tokenbay.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
+    "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
 }
 
