@@ -40,7 +40,7 @@ from submitter.model import (
     Throttled,
     Unavailable,
 )
-from submitter.provider_calls import query_status, send_call
+from submitter.provider_calls import addressed, query_status, send_call
 from submitter.providers import schedule
 from submitter.providers.contract import CancelsTasks, ConfiguredProvider
 from submitter.providers.origins import origin_of
@@ -132,10 +132,11 @@ class TaskOperator:
     ) -> CancelOutcome:
         await self._consume_budget(configured)
         account = configured.account
+        asked = addressed(account, provider_task_id, task.request)
         try:
-            if (refused := await self._look_before_cancel(provider_task_id, configured)) is not None:
+            if (refused := await self._look_before_cancel(asked, configured)) is not None:
                 return refused
-            call = adapter.build_cancel(provider_task_id, account)
+            call = adapter.build_cancel(asked, account)
             return adapter.parse_cancel(await send_call(self.transport, call, account, clock=self.clock))
         finally:
             await self.ledger.make_due([task.id], self.clock())
@@ -187,7 +188,9 @@ class TaskOperator:
         account = configured.account
         await self._consume_budget(configured)
         try:
-            answer, _ = await query_status(self.transport, configured, provider_task_id, clock=self.clock)
+            answer, _ = await query_status(
+                self.transport, configured, provider_task_id, clock=self.clock, request=task.request
+            )
         except TransportError as error:
             return NotIdentified(reason=f"{account.name} does not answer: {type(error).__name__}: {error}")
         seen = redact_status(answer, account.secrets)

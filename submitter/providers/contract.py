@@ -6,7 +6,7 @@ provider can send becomes one of the outcomes in `submitter.model`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
@@ -273,6 +273,16 @@ class CancelsAfterLook(Protocol):
     @property
     def CANCELS_WHILE(self) -> frozenset[TaskState]:  # noqa: N802 - adapters are modules, and there it is a constant
         """The states in which a cancellation may be sent."""
+
+
+class AddressesTasks(Protocol):
+    """Optional: the paths of calls about a task name its model, which the provider's id does not tell.
+
+    The functions that build such calls take an id with or without its address; outcomes name it without.
+    """
+
+    def address(self, provider_task_id: ProviderTaskId, request: Mapping[str, Any], /) -> ProviderTaskId:
+        """Return the id with its address. `request` has the task's `video` or `raw`; empty: it is not known."""
 
 
 class FetchesResults(Protocol):

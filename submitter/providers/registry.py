@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    fal,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
@@ -16,6 +18,7 @@ from submitter.providers import (
     veo,
 )
 from submitter.providers.contract import (
+    AddressesTasks,
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
@@ -39,7 +42,9 @@ ADAPTERS: Mapping[str, Provider] = {
     "seedance": seedance,
     "runway": runway,
     "veo": veo,
+    "fal": fal,
     "kling": kling,
+    "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
@@ -51,6 +56,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
     "runway": runway,
+    "fal": fal,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -67,11 +73,13 @@ CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "runway": runway,
 }
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
+
+ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
 ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"veo": veo, "kling": kling}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 
@@ -79,6 +87,7 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
     "kling": kling.ORIGIN,
+    "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,

@@ -19,7 +19,9 @@ from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from submitter.simulator.platforms import (
     dashscope,
+    fal,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
@@ -38,6 +40,8 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "kie": kie.ROUTES,
+    "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
     "veo": veo.ROUTES,

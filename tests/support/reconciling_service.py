@@ -35,7 +35,9 @@ MODELS = {
     "runway": "gen4.5",
     "veo": "veo-3.1-generate-preview",
     "seedance": "dreamina-seedance-2-0-260128",
+    "fal": "alibaba/happy-horse/v1.1/text-to-video",
     "kling": "kling-3.0",
+    "kie": "happyhorse/text-to-video",
 }
 
 

@@ -43,3 +43,5 @@ class PlatformApi:
     elsewhere: str = '"video_url"'
     #: False: answers tell a state by other means than a word.
     has_words: bool = True
+    #: What the fault `result_blank` shows.
+    blank: str = "my video\\n"
