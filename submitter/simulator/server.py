@@ -23,6 +23,7 @@ from submitter.simulator.platforms import (
     hiapi,
     kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     runway,
@@ -46,6 +47,7 @@ _ROUTES = {
     "runway": runway.ROUTES,
     "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
+    "minimax": minimax.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path
