@@ -17,6 +17,7 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.providers.contract import (
     AddressesTasks,
@@ -44,6 +45,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "minimax": minimax,
     "minimax-v1": minimax_v1,
     "runway": runway,
+    "veo": veo,
     "fal": fal,
     "kling": kling,
     "kie": kie,
@@ -69,7 +71,12 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
-SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+SERVES_FILES: Mapping[str, ServesFiles] = {
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "veo": veo,
+    "newapi": newapi,
+}
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
@@ -81,7 +88,12 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {"minimax-v1": minimax_v1, "fal"
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "minimax-v1": minimax_v1, "kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
+    "minimax": minimax,
+    "minimax-v1": minimax_v1,
+    "veo": veo,
+    "kling": kling,
+}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 

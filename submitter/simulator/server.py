@@ -30,6 +30,7 @@ from submitter.simulator.platforms import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
@@ -45,6 +46,7 @@ _ROUTES = {
     "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
+    "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
     "minimax": minimax.ROUTES,
     "minimax-v1": minimax_v1.ROUTES,

@@ -139,6 +139,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),
     ),
+    "kie": (
+        _NONE,
+        (("callback_unsigned",),),  # refused, so a poll finds the end
+        (("callback_odd_form",),),
+        (("fail",),),
+        (("query_500",),),
+        (("reply_truncated",),),
+    ),
 }
 
 #: The burst meets these, and then none.

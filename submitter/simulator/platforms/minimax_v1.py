@@ -75,7 +75,8 @@ _NEWER = ("768P", "1080P")
 _SHAPES: Mapping[str, Shape] = {
     "MiniMax-Hailuo-2.3": Shape(required={}, optional=_film(_NEWER, 6, 10, first_frame_image=_PICTURE, prompt=_words)),
     "MiniMax-Hailuo-2.3-Fast": Shape(
-        required={"first_frame_image": _PICTURE}, optional=_film(_NEWER, 6, 10, prompt=_words)
+        required={"first_frame_image": _PICTURE},
+        optional=_film(_NEWER, 6, 10, first_frame_image=_PICTURE, prompt=_words),
     ),
     "MiniMax-Hailuo-02": Shape(
         required={},
