@@ -115,6 +115,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("reply_lost",),),  # the operator searches the console
         (("unknown_state", "query_500"),),
     ),
+    "minimax": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_early", "callback_duplicated"),),
+        (("fail",),),
+        (("submit_429",), ()),
+        (("query_truncated", "unknown_state"),),
+    ),
     "runway": (
         _NONE,
         (("submit_429",), ()),
@@ -122,6 +130,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("query_reset",),),
         (("unknown_state",),),
+    ),
+    "veo": (
+        _NONE,
+        (("query_429",),),
+        (("query_500",),),
+        (("fail",),),
+        (("query_html",),),
+        (("submit_429",), ()),
     ),
     "kling": (
         _NONE,
