@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, newapi_statuses, seedance, tokenbay
+from submitter.providers import (
+    dashscope,
+    dashscope_events,
+    hiapi,
+    modellix,
+    modelstream,
+    newapi,
+    newapi_statuses,
+    seedance,
+    tokenbay,
+)
 from submitter.providers.contract import (
     AnswersChallenges,
     CancelsAfterLook,
@@ -41,7 +51,7 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
 
 ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
 

@@ -30,7 +30,9 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {"hiapi": "sim-hiapi-webhook-secret"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {}
+KEYS_PATHS: Mapping[str, str] = {
+    "dashscope": "/x509_public_certificate_simulated.pem",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class SimulatorConfig:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: the secret that signs a platform's callbacks, in place of WEBHOOK_SECRETS; None: they are not signed
     webhook_secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    #: where a platform posts the callbacks of its account, which no submit names; without one it posts none
+    account_callback_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: whether later attempts of a callback get a fresh timestamp and signature, where no document says
     signs_attempts_anew: bool = True
     modellix_async_path: Literal["both", "suffix", "plain"] = "both"
@@ -122,7 +126,14 @@ class SimulatorConfig:
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for platform in {*self.keys, *self.webhook_secrets, *self.limits, *self.quota, *self.retention_s}:
+        for platform in {
+            *self.keys,
+            *self.webhook_secrets,
+            *self.account_callback_urls,
+            *self.limits,
+            *self.quota,
+            *self.retention_s,
+        }:
             check_platform(platform)
 
     def key(self, platform: str) -> str:

@@ -87,6 +87,8 @@ class World:
     keys_leaked: int = 0
     idempotency: dict[str, IdempotencyEntry] = field(default_factory=dict)
     windows: RateWindows = field(init=False)
+    #: By platform; at first those of the configuration.
+    account_callback_urls: dict[str, str] = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _plans: dict[str, deque[frozenset[str]]] = field(default_factory=dict)
     _arrivals: dict[str, int] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.windows = RateWindows(self.config)
+        self.account_callback_urls = dict(self.config.account_callback_urls)
 
     def random(self, purpose: str, platform: str) -> random.Random:
         """Return random numbers for the current submit at `platform`, independent of the other platforms."""
