@@ -256,6 +256,8 @@ class ListedTask:
     created_at_ms: int | None = None
     #: None where neither the list nor the query of one task has it.
     prompt: str | None = None
+    #: Our own id of the task, empty where it is not of ours; None where the provider has no place for one.
+    own_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

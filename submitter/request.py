@@ -16,7 +16,7 @@ Url = Annotated[str, StringConstraints(min_length=1, max_length=30_000_000)]
 #: Longer than any provider accepts, so that `providers.validation` names the real limit.
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 
-MarkerStyle = Literal["[Image N]", "characterN"]
+MarkerStyle = Literal["[Image N]", "characterN", "@image_N"]
 
 _BRACKET_MARKER = re.compile(r"\[\s*image\s*([0-9]+)\s*\]", re.IGNORECASE | re.ASCII)
 
@@ -124,6 +124,8 @@ def with_markers(prompt: str, style: MarkerStyle) -> str:
     """Return the prompt with every marker in the provider's style. Markers that have it stay as they are."""
     if style == "characterN":
         return _BRACKET_MARKER.sub(_as_word, prompt)
+    if style == "@image_N":
+        return _BRACKET_MARKER.sub(_as_name, _WORD_MARKER.sub(lambda found: f"[Image {_number(found[1])}]", prompt))
     return _WORD_MARKER.sub(lambda found: f"[Image {_number(found[1])}]", prompt)
 
 
@@ -140,9 +142,17 @@ def _number(digits: str) -> int:
 
 
 def _as_word(found: re.Match[str]) -> str:
+    return _apart(found, f"character{_number(found[1])}")
+
+
+def _as_name(found: re.Match[str]) -> str:
+    return _apart(found, f"@image_{_number(found[1])}")
+
+
+def _apart(found: re.Match[str], word: str) -> str:
     """Add spaces, because a bracket can touch its neighbours and a word cannot, as in `[Image 1][Image 2]`."""
     start, end = found.span()
     before, after = found.string[max(start - 1, 0) : start], found.string[end : end + 1]
     left = " " if before == "]" or _WORD_CHARACTER.match(before) else ""
     right = " " if _WORD_CHARACTER.match(after) else ""
-    return f"{left}character{_number(found[1])}{right}"
+    return f"{left}{word}{right}"

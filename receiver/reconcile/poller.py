@@ -148,7 +148,12 @@ class Poller:
         configured = self.providers[task.provider]
         try:
             answer, reply = await query_status(
-                self.transport, configured, provider_task_id, clock=self.clock, timeout_s=self.settings.timeout_s
+                self.transport,
+                configured,
+                provider_task_id,
+                clock=self.clock,
+                request=task.request,
+                timeout_s=self.settings.timeout_s,
             )
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}"), b""

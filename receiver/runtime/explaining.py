@@ -10,7 +10,7 @@ from receiver.runtime.services import Services
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
-from submitter.providers.registry import LISTS_TASKS
+from submitter.providers.registry import FINDS_BY_OWN_ID, LISTS_TASKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,6 @@ async def _waiting(services: Services, task: Task, at_ms: int) -> WaitingPolls |
 
 
 def has_list(services: Services, provider: str) -> bool:
-    """Whether a configured provider documents a list of its tasks."""
+    """Whether a configured provider documents a list of its tasks, or a look-up by our own id."""
     configured = services.providers.get(provider)
-    return configured is not None and configured.account.adapter in LISTS_TASKS
+    return configured is not None and configured.account.adapter in {*LISTS_TASKS, *FINDS_BY_OWN_ID}

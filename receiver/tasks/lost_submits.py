@@ -3,8 +3,9 @@
 Nothing here changes a task: what is found helps a person to settle it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.tasks.model.candidates import (
@@ -17,17 +18,28 @@ from receiver.tasks.model.candidates import (
     window_of,
 )
 from receiver.tasks.model.redaction import redact_status
+from receiver.tasks.model.request import request_of
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.operator import describe_no_answer
 from receiver.tasks.repository import TaskRepository
 from submitter.errors import TransportError
+from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
-from submitter.model import UNRESOLVED, ListedTask, ListPage, Observation, ProviderTaskId, TaskId, TaskState
+from submitter.model import (
+    UNRESOLVED,
+    ListedTask,
+    ListPage,
+    Observation,
+    ProviderTaskId,
+    StatusOutcome,
+    TaskId,
+    TaskState,
+)
 from submitter.provider_calls import query_status, send_call
 from submitter.providers import schedule
-from submitter.providers.contract import ConfiguredProvider, ListsTasks
+from submitter.providers.contract import Account, ConfiguredProvider, FindsByOwnId, ListsTasks
 from submitter.providers.origins import origin_of, tells_prompt
-from submitter.providers.registry import LISTS_TASKS
+from submitter.providers.registry import FINDS_BY_OWN_ID, LISTS_TASKS
 
 PAGES_MOST = 20  # of one span of time: 200 tasks at DashScope, 2,000 at HiAPI
 
@@ -45,7 +57,7 @@ OnPage = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoList:
-    """The provider documents no list of tasks."""
+    """The provider documents no list of tasks and no look-up by our own id."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,11 +65,33 @@ class _PageCount:
     left: int = PAGES_IN_ALL
 
 
+class _Pages(Protocol):
+    """What is read page by page."""
+
+    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall: ...
+
+    def parse_list(self, reply: HttpReply, /) -> ListPage | StatusOutcome: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LookUp:
+    """The pages of a look-up of one lost submit by our own id."""
+
+    adapter: FindsByOwnId
+    task: Task
+
+    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
+        return self.adapter.build_lookup(self.task.id, request_of(self.task.request), account, page=page)
+
+    def parse_list(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
+        return self.adapter.parse_lookup(reply)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """One provider's list, for one search."""
 
-    adapter: ListsTasks
+    adapter: _Pages
     configured: ConfiguredProvider
     on_page: OnPage
     pages: _PageCount = field(default_factory=_PageCount)
@@ -87,12 +121,45 @@ class LostSubmits:
 
         Each search says itself when the list could not be read, or not to its end.
         """
-        adapter = LISTS_TASKS.get(configured.account.adapter)
-        if adapter is None:
-            return NoList()
-        reader = _Reader(adapter=adapter, configured=configured, on_page=on_page)
         provider, now_ms = configured.account.name, self.clock()
         windows = {task.id: self._window(task, configured, now_ms) for task in lost}
+        name = configured.account.adapter
+        if name in FINDS_BY_OWN_ID:
+            listings = await self._looked_up(FINDS_BY_OWN_ID[name], lost, windows, configured, on_page)
+        elif name in LISTS_TASKS:
+            listings = await self._listed(LISTS_TASKS[name], lost, windows, configured, on_page)
+        else:
+            return NoList()
+        others = [task for state in sorted(UNRESOLVED) for task in await self._in_state(state, provider)]
+        open_tasks = [(task, self._window(task, configured, now_ms)) for task in others]
+        return [search_of(task, windows[task.id], listings[task.id], open_tasks) for task in lost]
+
+    async def _looked_up(
+        self,
+        adapter: FindsByOwnId,
+        lost: Sequence[Task],
+        windows: Mapping[TaskId, Window],
+        configured: ConfiguredProvider,
+        on_page: OnPage,
+    ) -> dict[TaskId, Listing]:
+        """Each by our own id, which the provider repeats."""
+        count, found = _PageCount(), {}
+        for task in lost:
+            pages = _LookUp(adapter=adapter, task=task)
+            reader = _Reader(adapter=pages, configured=configured, on_page=on_page, pages=count)
+            found[task.id] = await self._read_unknown(reader, windows[task.id], 0)
+        return found
+
+    async def _listed(
+        self,
+        adapter: ListsTasks,
+        lost: Sequence[Task],
+        windows: Mapping[TaskId, Window],
+        configured: ConfiguredProvider,
+        on_page: OnPage,
+    ) -> dict[TaskId, Listing]:
+        reader = _Reader(adapter=adapter, configured=configured, on_page=on_page)
+        now_ms = self.clock()
         reach_ms = None if adapter.LIST_REACH_S is None else round(adapter.LIST_REACH_S * 1000 / self.speed)
         oldest_ms = 0 if reach_ms is None else now_ms - reach_ms
         spans = merged(window for window in windows.values() if window.until_ms > oldest_ms)
@@ -100,9 +167,7 @@ class LostSubmits:
         listings = {task.id: _listing_of(task, windows[task.id], read, oldest_ms) for task in lost}
         if tells_prompt(configured.account.adapter):
             listings = await self._with_prompts(reader, lost, listings)
-        others = [task for state in sorted(UNRESOLVED) for task in await self._in_state(state, provider)]
-        open_tasks = [(task, self._window(task, configured, now_ms)) for task in others]
-        return [search_of(task, windows[task.id], listings[task.id], open_tasks) for task in lost]
+        return listings
 
     def _window(self, task: Task, configured: ConfiguredProvider, now_ms: int) -> Window:
         is_idempotent = configured.adapter.CAPABILITIES.idempotency_s is not None

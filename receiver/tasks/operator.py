@@ -40,7 +40,7 @@ from submitter.model import (
     Throttled,
     Unavailable,
 )
-from submitter.provider_calls import query_status, send_call
+from submitter.provider_calls import addressed, query_status, send_call
 from submitter.providers import schedule
 from submitter.providers.contract import CancelsTasks, ConfiguredProvider
 from submitter.providers.origins import origin_of
@@ -132,10 +132,11 @@ class TaskOperator:
     ) -> CancelOutcome:
         await self._consume_budget(configured)
         account = configured.account
+        asked = addressed(account, provider_task_id, task.request)
         try:
-            if (refused := await self._look_before_cancel(provider_task_id, configured)) is not None:
+            if (refused := await self._look_before_cancel(asked, configured)) is not None:
                 return refused
-            call = adapter.build_cancel(provider_task_id, account)
+            call = adapter.build_cancel(asked, account)
             return adapter.parse_cancel(await send_call(self.transport, call, account, clock=self.clock))
         finally:
             await self.ledger.make_due([task.id], self.clock())
@@ -151,10 +152,12 @@ class TaskOperator:
         if not isinstance(seen, Observation):
             return seen
         await self._consume_budget(configured)
-        if seen.state in looks.CANCELS_WHILE:
+        if seen.state in looks.CANCELS_WHILE and seen.is_documented_state:
             return None
         cancelable = " or ".join(sorted(looks.CANCELS_WHILE))
-        message = f"a task that is {seen.state.value} would be destroyed; only one that is {cancelable} can be canceled"
+        # A word that no document knows counts as running, and may name an end.
+        state = seen.state.value if seen.is_documented_state else f"{seen.raw_state!r}"
+        message = f"a task that is {state} would be destroyed; only one that is {cancelable} can be canceled"
         return CancelRefused(error=TaskError(code="not_cancelable", message=message))
 
     async def _record_canceled(self, task: Task, provider_task_id: ProviderTaskId, outcome: CanceledAtOnce) -> None:
@@ -185,7 +188,9 @@ class TaskOperator:
         account = configured.account
         await self._consume_budget(configured)
         try:
-            answer, _ = await query_status(self.transport, configured, provider_task_id, clock=self.clock)
+            answer, _ = await query_status(
+                self.transport, configured, provider_task_id, clock=self.clock, request=task.request
+            )
         except TransportError as error:
             return NotIdentified(reason=f"{account.name} does not answer: {type(error).__name__}: {error}")
         seen = redact_status(answer, account.secrets)

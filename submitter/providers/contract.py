@@ -6,7 +6,7 @@ provider can send becomes one of the outcomes in `submitter.model`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
@@ -18,6 +18,7 @@ from submitter.model import (
     ProviderTaskId,
     StatusOutcome,
     SubmitOutcome,
+    TaskId,
     TaskState,
 )
 
@@ -71,6 +72,8 @@ class ModelFamily:
     marker: "MarkerStyle | None" = None
     #: Empty: the ratio follows the picture or is not offered.
     ratios: tuple[str, ...] = ()
+    #: The ratios of a prompt alone, where it has fewer; empty: the same ones.
+    text_ratios: tuple[str, ...] = ()
     #: In the provider's own case.
     resolutions: tuple[str, ...] = ()
     #: Lowest and highest, as for the seed and the number of reference images.
@@ -89,6 +92,10 @@ class ModelFamily:
     frames_exclude_references: bool = False
     #: Whether a ratio is for a prompt alone, because it follows the first frame.
     ratio_for_text: bool = False
+    #: Whether a resolution is for a first frame, because the ratio of a prompt alone has the size in pixels.
+    resolution_for_frame: bool = False
+    #: Whether a ratio must be given where there is no first frame.
+    ratio_without_frame: bool = False
     #: Characters; None: no such field.
     negative_prompt: int | None = None
     #: Whether a caller can say if the video has sound.
@@ -151,8 +158,10 @@ class Capabilities:
     marker: "MarkerStyle"
     #: Whether a submit can name a callback URL.
     callback: bool
-    #: The members of a body that name a callback URL; a raw body must leave them to us.
+    #: The members of a body that name a callback URL, dotted where they are nested; a raw body must leave them to us.
     callback_members: tuple[str, ...] = ()
+    #: The members of a body that hold our own id of the task; a raw body must leave them to us.
+    own_id_members: tuple[str, ...] = ()
     #: Whether callbacks come to one address of the account, which its owner sets up at the provider.
     account_callback: bool = False
     #: What the owner does there, one step each, with that address.
@@ -238,6 +247,18 @@ class ListsTasks(Protocol):
         """Return the state of a row, and whether its word is documented or taught to the account."""
 
 
+class FindsByOwnId(Protocol):
+    """Optional: a submit carries our id of the task, and the provider can be asked which task has it."""
+
+    def build_lookup(
+        self, task_id: TaskId, request: "VideoRequest | RawRequest", account: Account, /, *, page: int
+    ) -> HttpCall:
+        """Return the query for the task that this request was to create; of a list, its page, from 1."""
+
+    def parse_lookup(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
+        """Return rows with their `own_id`. A reply without its list is Unavailable, never an empty page."""
+
+
 class CancelsTasks(Protocol):
     """Optional: the provider can cancel a waiting task."""
 
@@ -252,6 +273,16 @@ class CancelsAfterLook(Protocol):
     @property
     def CANCELS_WHILE(self) -> frozenset[TaskState]:  # noqa: N802 - adapters are modules, and there it is a constant
         """The states in which a cancellation may be sent."""
+
+
+class AddressesTasks(Protocol):
+    """Optional: the paths of calls about a task name its model, which the provider's id does not tell.
+
+    The functions that build such calls take an id with or without its address; outcomes name it without.
+    """
+
+    def address(self, provider_task_id: ProviderTaskId, request: Mapping[str, Any], /) -> ProviderTaskId:
+        """Return the id with its address. `request` has the task's `video` or `raw`; empty: it is not known."""
 
 
 class FetchesResults(Protocol):
@@ -321,7 +352,7 @@ class ServesFiles(Protocol):
 class OriginPlaces:
     """Optional, a table of an adapter: where a status reply tells how its task came to be."""
 
-    #: The time of creation and what reads it; the first that can be read counts.
+    #: The time of creation and what reads it; the first that can be read counts. In a path `0` is a list's first item.
     created: tuple[tuple[tuple[str, ...], Callable[[object], int | None]], ...] = ()
     prompt: tuple[str, ...] | None = None
 

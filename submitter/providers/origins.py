@@ -3,6 +3,7 @@
 An observation has no such facts, because nothing is decided by them. Each adapter's `ORIGIN` has the places.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from submitter.model import Observation
@@ -26,10 +27,18 @@ def tells_prompt(adapter: str) -> bool:
     return _places(adapter).prompt is not None
 
 
+def _at(document: object, path: Sequence[str]) -> object:
+    """As `at`; the step `0` is the first item of a list."""
+    found = document
+    for step in path:
+        found = found[0] if step == "0" and isinstance(found, list) and found else at(found, step)
+    return found
+
+
 def origin_of(adapter: str, observation: Observation) -> TaskOrigin:
     """Read the reply that the observation was made from."""
     document, places = read_object(observation.raw), _places(adapter)
-    times = (read(at(document, *path)) for path, read in places.created)
+    times = (read(_at(document, path)) for path, read in places.created)
     return TaskOrigin(
         model=observation.model,
         created_at_ms=next((found for found in times if found is not None), None),

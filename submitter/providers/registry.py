@@ -5,19 +5,24 @@ from collections.abc import Mapping
 from submitter.providers import (
     dashscope,
     dashscope_events,
+    fal,
     hiapi,
+    kling,
     modellix,
     modelstream,
     newapi,
     newapi_statuses,
+    runway,
     seedance,
     tokenbay,
 )
 from submitter.providers.contract import (
+    AddressesTasks,
     AnswersChallenges,
     CancelsAfterLook,
     CancelsTasks,
     FetchesResults,
+    FindsByOwnId,
     HasTwoPaths,
     ListsTasks,
     OriginPlaces,
@@ -34,32 +39,49 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "runway": runway,
+    "fal": fal,
+    "kling": kling,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
 
-CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope, "seedance": seedance}
+FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
+
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "runway": runway,
+    "fal": fal,
+}
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
 
-CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {"seedance": seedance}
+CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
+    "seedance": seedance,
+    "runway": runway,
+}
 
-FETCHES_RESULTS: Mapping[str, FetchesResults] = {}
+FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {}
+ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
 
-SIGNS_REQUESTS: Mapping[str, SignsRequests] = {}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events, "fal": fal}
+
+SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "kling": kling.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
+    "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

@@ -7,12 +7,12 @@ ratio beside a first frame) is a violation here.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from submitter.errors import Violation
 from submitter.providers.contract import Capabilities, ModelFamily
-from submitter.providers.json_reader import URL_CAP, is_nested_deeper
+from submitter.providers.json_reader import URL_CAP, at, is_nested_deeper
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent, prompt_weight, referenced_images
 
 #: The documented bodies have four levels. Writing JSON recurses, so the limit must be far below the interpreter's.
@@ -43,7 +43,7 @@ def validate_video(request: VideoRequest | RawRequest, capabilities: Capabilitie
         _frames_or_references(request, family),
         _negative_prompt(request, family),
         _switch("video.audio", request.audio, has_field=family.audio),
-        _choice("video.resolution", _in_case_of(family.resolutions, request.resolution), family.resolutions),
+        _resolution(request, family),
         _ratio(request, family),
         _duration(request, family),
         _range("video.seed", request.seed, family.seed, "whole numbers"),
@@ -62,7 +62,9 @@ def _unknown_model(request: VideoRequest, capabilities: Capabilities) -> Violati
 
 def _prompt(request: VideoRequest, family: ModelFamily, capabilities: Capabilities) -> Iterator[Violation]:
     sent = prompt_as_sent(request, family.marker or capabilities.marker)
-    if family.prompt_required and not (sent and sent.strip()):
+    # Without a picture, a prompt is all that a video can be made from.
+    is_alone = family.first_frame_optional and not (request.first_frame or request.reference_images)
+    if (family.prompt_required or is_alone) and not (sent and sent.strip()):
         yield Violation(field="video.prompt", rule="is missing", accepted=_prompt_limit(family))
     elif sent and family.prompt_weight is not None and prompt_weight(sent) > family.prompt_weight:
         rule = f"weighs {prompt_weight(sent)}, a Chinese character counting two"
@@ -184,8 +186,22 @@ def _ratio(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
     if request.ratio is not None and family.ratio_for_text and request.first_frame is not None:
         rule = "stands beside a first frame, whose ratio the video has"
         yield Violation(field="video.ratio", rule=rule, accepted="leave it out")
+    elif family.text_ratios and request.first_frame is None:
+        yield from _choice("video.ratio", request.ratio, family.text_ratios)
+    elif request.ratio is None and family.ratio_without_frame and request.first_frame is None:
+        rule = "is missing, and there is no first frame whose ratio the video could have"
+        yield Violation(field="video.ratio", rule=rule, accepted=", ".join(family.ratios))
     else:
         yield from _choice("video.ratio", request.ratio, family.ratios)
+
+
+def _resolution(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    field, wanted = "video.resolution", _in_case_of(family.resolutions, request.resolution)
+    if wanted is not None and family.resolution_for_frame and request.first_frame is None:
+        rule = "stands without a first frame, and a prompt alone has its size in the ratio"
+        yield Violation(field=field, rule=rule, accepted="leave it out, and give the ratio in pixels")
+    else:
+        yield from _choice(field, wanted, family.resolutions)
 
 
 def _duration(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
@@ -237,9 +253,11 @@ def _absent(field: str) -> Violation:
 
 
 def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
-    for member in capabilities.callback_members:
-        if member in request.body:
-            rule = "would replace our own callback URL"
+    ours = dict.fromkeys(capabilities.callback_members, "callback URL")
+    ours |= dict.fromkeys(capabilities.own_id_members, "id of the task")
+    for member, what in ours.items():
+        if _has_member(request.body, member):
+            rule = f"would replace our own {what}"
             yield Violation(field=f"raw.body.{member}", rule=rule, accepted="leave it out, it is added on submit")
     try:
         json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
@@ -249,6 +267,12 @@ def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]
         if is_nested_deeper(request.body, DEPTH_CAP):
             yield Violation(field="raw.body", rule="is nested too deeply", accepted=f"up to {DEPTH_CAP} levels")
     yield from _raw_path(request, capabilities)
+
+
+def _has_member(body: Mapping[str, object], dotted: str) -> bool:
+    *outer, last = dotted.split(".")
+    holder = at(body, *outer)
+    return isinstance(holder, dict) and last in holder
 
 
 def _raw_path(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -21,17 +21,27 @@ BASE_PATHS: Mapping[str, str] = {
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
+    "runway": "/runway",
     "seedance": "/seedance/api/v3",
+    "fal": "/fal",
+    "kling": "/kling",
 }
 
 DAY_S = 86_400.0
 
 #: Of the platforms that sign callbacks with a secret.
-WEBHOOK_SECRETS: Mapping[str, str] = {"hiapi": "sim-hiapi-webhook-secret"}
+WEBHOOK_SECRETS: Mapping[str, str] = {
+    "hiapi": "sim-hiapi-webhook-secret",
+    "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
+}
+
+#: Of the platforms at which an account can have a pair of keys: the second key, beside the one of `key`.
+SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
 KEYS_PATHS: Mapping[str, str] = {
     "dashscope": "/x509_public_certificate_simulated.pem",
+    "fal": "/.well-known/jwks.json",
 }
 
 
@@ -59,10 +69,18 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
+    "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
+    "fal": UNLIMITED,
+    "kling": Limit(concurrent=20),
 }
 
-RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}
+RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
+    "hiapi": 7 * DAY_S,
+    "runway": 7 * DAY_S,
+    "kling": 30 * DAY_S,
+    "fal": 3_600.0,
+}
 
 
 def check_platform(name: str) -> str:
@@ -97,6 +115,10 @@ class SimulatorConfig:
     tokenbay_shape: Literal["flat", "data"] = "flat"
     #: False: business failures of a submit answer 400 instead of 200
     tokenbay_errors_in_200: bool = True
+    #: tasks of the account at work at once, one to five by its tier; further ones are THROTTLED
+    runway_slots: int = 5
+    #: whether the platform's errors come within HTTP 200
+    kling_errors_in_200: bool = False
     #: median of the log-normal task duration, provider seconds
     median_s: float = 120.0
     sigma: float = 0.15

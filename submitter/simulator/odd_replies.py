@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -39,6 +40,18 @@ _WRAPPERS = ("data", "output")
 
 #: The word for an end in the documents -> a word of the same meaning that gateways pass on from their upstreams.
 OTHER_WORDS: Mapping[str, str] = {"completed": "done", "success": "succeed", "failed": "error", "failure": "cancelled"}
+
+#: The member that holds a result, its type, and the members in which other models of the platform have it.
+_OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
+    "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
+    "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
+    "outputs": (list, lambda held: {"task_result": {"videos": held}}),  # Kling: as in the other generation
+    # HiAPI: bare addresses in place of objects; Runway: the other way round
+    "output": (
+        list,
+        lambda held: {"output": [{"url": each} if isinstance(each, str) else each["url"] for each in held]},
+    ),
+}
 
 
 def long_id(task_id: str) -> str:
@@ -154,7 +167,18 @@ def with_other_word(answer: Response) -> Response:
 
 def without_result(answer: Response) -> Response:
     """A success without its link."""
-    links = ("output", "video_url", "result", "result_url", "url", "metadata", "video", "content")
+    links = (
+        "output",
+        "video_url",
+        "result",
+        "result_url",
+        "url",
+        "metadata",
+        "video",
+        "content",
+        "outputs",
+        "task_result",
+    )
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
     )
@@ -164,20 +188,15 @@ def with_result_elsewhere(answer: Response) -> Response:
     """The link where other models of the same platform have it."""
 
     def moved(task: JsonObject) -> JsonObject:
-        result = task.get("result")
-        if isinstance(result, dict):  # Modellix: without the object around the list
-            return {name: task[name] for name in task if name != "result"} | {"resources": result["resources"]}
-        video = task.get("video")
-        if isinstance(video, dict):  # fal's models for several videos
-            return {name: task[name] for name in task if name != "video"} | {"videos": [video]}
+        for name, (kind, other) in _OTHER_HOLDERS.items():
+            if isinstance(task.get(name), kind):
+                return {member: task[member] for member in task if member != name} | other(task[name])
         link = _link(task)
         if link is None:
             return task
-        rest = {name: value for name, value in task.items() if name not in {"video_url", "result_url", "url", "output"}}
+        rest = {name: value for name, value in task.items() if name not in {"video_url", "result_url", "url"}}
         if "task_status" in task:  # DashScope's digital humans
             return rest | {"results": {"video_url": link}}
-        if "taskId" in task:  # HiAPI: bare addresses
-            return rest | {"output": [link]}
         return rest | {"metadata": None, "content": {"video_url": link}}
 
     return _changed(answer, lambda body: _at_task(body, moved))
@@ -201,6 +220,10 @@ def with_reason_elsewhere(answer: Response) -> Response:
     """The reason of a failure beside the task, as `code` and `message`; without a wrapper, a text as `error`."""
 
     def lifted(body: JsonObject) -> JsonObject:
+        listed = body.get("data")
+        if isinstance(listed, list) and listed:  # Kling
+            reason = listed[0].get("message")
+            return body | {"data": [listed[0] | {"message": ""}]} | ({"message": reason} if reason else {})
         wrapper = next((name for name in _WRAPPERS if isinstance(body.get(name), dict)), None)
         task: JsonObject = body if wrapper is None else body[wrapper]
         stated = task.get("error")
@@ -235,6 +258,8 @@ def _at_task(body: JsonObject, change: Callable[[JsonObject], JsonObject]) -> Js
     for name in _WRAPPERS:
         if isinstance(body.get(name), dict):
             return body | {name: change(body[name])}
+        if isinstance(body.get(name), list) and name == "data":
+            return body | {name: [change(each) for each in body[name]]}
     return change(body)
 
 
@@ -252,9 +277,6 @@ def _number_ids(task: JsonObject) -> JsonObject:
 
 
 def _link(task: JsonObject) -> str | None:
-    outputs = task.get("output")
-    if isinstance(outputs, list) and outputs and isinstance(outputs[0], dict):
-        return str(outputs[0]["url"])
     metadata = task.get("metadata")
     places = [task.get("video_url"), task.get("result_url"), task.get("url")]
     places += [metadata.get("url")] if isinstance(metadata, dict) else []

@@ -231,7 +231,7 @@ def _check_capacity(world: World, platform: str) -> None:
 async def _status(request: Request, dialect: Dialect, render: Render) -> Response:
     world, task_id = world_of(request), request.path_params["task_id"]
     task = world.find(dialect.platform, task_id)
-    if task is None:
+    if task is None or task.is_deleted:
         return dialect.unknown(task_id)
     task.status_queries += 1
     fault = task.next_query_fault()

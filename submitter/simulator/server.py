@@ -17,7 +17,17 @@ from starlette.routing import Mount
 
 from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig, check_platform
-from submitter.simulator.platforms import dashscope, hiapi, modellix, modelstream, seedance, tokenbay
+from submitter.simulator.platforms import (
+    dashscope,
+    fal,
+    hiapi,
+    kling,
+    modellix,
+    modelstream,
+    runway,
+    seedance,
+    tokenbay,
+)
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
@@ -28,6 +38,9 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "fal": fal.ROUTES,
+    "kling": kling.ROUTES,
+    "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,
 }
 

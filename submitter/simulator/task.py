@@ -82,6 +82,8 @@ class Draft:
     callback_url: str | None = None
     #: Provider seconds after which the platform ends the task as expired; None: it lets it run.
     longest_s: float | None = None
+    #: Which of the platform's endpoints took it, where its answers differ by that.
+    kind: str = ""
     #: Why the task will fail, where the platform checks the input only when it works on it.
     fails_with: TaskError | None = None
 

@@ -16,9 +16,10 @@ from receiver.web.routes import ROUTES, TAGS
 from receiver.webhooks.reporter import CODE_CLASSES
 from submitter.model import ENDED, Source
 from submitter.providers.contract import Capabilities, ModelFamily
-from submitter.providers.registry import ADAPTERS
+from submitter.providers.registry import ADAPTERS, FINDS_BY_OWN_ID
 from tests.bench.measurements import measurements, runs
 from tests.docs.promises import PROMISES
+from tests.docs.provider_promises import PROVIDER_PROMISES
 from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,8 @@ def provider_table() -> str:
 
 def _provider_row(name: str, can: Capabilities) -> str:
     models = "<br>".join(f"{_names(family)} {_limits(family)}" for family in can.families)
-    lost = "repeated with its idempotency key" if can.idempotency_s else "`uncertain`, never repeated"
+    lost = "`uncertain`, found by our own id" if name in FINDS_BY_OWN_ID else "`uncertain`, never repeated"
+    lost = "repeated with its idempotency key" if can.idempotency_s else lost
     polled = f"by learned times, {can.poll.floor_s:g} s apart or more; at most {can.budget.per_s * 60:g} a minute"
     at_once = can.max_in_flight or "no documented limit"
     return (
@@ -213,6 +215,7 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "open": (DOCS / "monitoring.md", open_table),
     "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
+    "provider": (DOCS / "guarantees.md", lambda: promise_table(PROVIDER_PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
 }
 

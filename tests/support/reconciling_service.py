@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from receiver.config.sections import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.reconciler import Reconciler
@@ -31,7 +32,10 @@ MODELS = {
     "modellix": "happyhorse-1.0-r2v",
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
+    "runway": "gen4.5",
     "seedance": "dreamina-seedance-2-0-260128",
+    "fal": "alibaba/happy-horse/v1.1/text-to-video",
+    "kling": "kling-3.0",
 }
 
 
@@ -72,10 +76,14 @@ class ReconcilingService:
         return {task: (await self.task(task)).state for task in tasks}
 
 
+#: What a platform's model requires beside a prompt.
+FIELDS: dict[str, dict[str, Any]] = {"runway": {"ratio": "1280:720", "duration": 5}}
+
+
 def _a_video(platform: str) -> VideoRequest:
     pictures = ("https://pictures.example/a.png",) if MODELS[platform].endswith("r2v") else ()
     prompt = "[Image 1] at dawn" if pictures else "a horse at dawn"
-    return VideoRequest(model=MODELS[platform], prompt=prompt, reference_images=pictures)
+    return VideoRequest(model=MODELS[platform], prompt=prompt, reference_images=pictures, **FIELDS.get(platform, {}))
 
 
 def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:

@@ -6,6 +6,7 @@ import signal
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from submitter import SyncClient
@@ -64,6 +65,21 @@ def test_a_new_user_submits_lists_and_stops_and_nothing_stays(cli: Cli, temporar
         assert server.stop(signal.SIGINT) == 0
         assert _is_closed(port)
     assert (cli.files(), list(temporary.iterdir())) == (set(), [])
+
+
+def test_an_event_of_an_account_reaches_the_service_without_any_setting(cli: Cli) -> None:
+    with cli.running(*COMMAND) as server:
+        simulator = f"http://127.0.0.1:{_simulator_port(server)}"
+        with SyncClient(server.url, _exported(server)["WHENFINAL_API_KEY"]) as client:
+            task = client.submit(**json.loads(request_line(provider="dashscope")), wait_s=TIMEOUT_S)
+            address = client.providers.callback_address("dashscope").address
+        assert task.state is TaskState.SUCCEEDED
+        books = httpx.get(f"{simulator}/_simulator/books", trust_env=False).json()["tasks"]
+        while not (posted := next(each for each in books if each["task_id"] == task.task_id)["callbacks"]):
+            books = httpx.get(f"{simulator}/_simulator/books", trust_env=False).json()["tasks"]
+        assert posted[0]["status"] in {200, 204}
+        front = httpx.get(simulator, trust_env=False).text
+        assert f"dashscope posts the callbacks of its account to {address}" in front
 
 
 def test_a_webhook_reaches_a_listener_on_this_machine(cli: Cli) -> None:

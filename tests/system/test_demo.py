@@ -168,7 +168,7 @@ def test_every_promised_fault_is_met(serving: ServingDemo) -> None:
 def test_tasks_end_by_callback_where_there_is_one_and_by_polling(serving: ServingDemo) -> None:
     hiapi, *others = serving.result["providers"]
     assert hiapi["by_callback"] > 0 < hiapi["by_polling"]
-    assert [row["by_polling"] for row in others] == [12] * 4
+    assert [row["by_polling"] for row in others[:4]] == [12] * 4  # those that never call back
 
 
 def test_the_operator_settles_both_what_was_made_and_what_was_not(serving: ServingDemo) -> None:

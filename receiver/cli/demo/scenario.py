@@ -115,6 +115,30 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("reply_lost",),),  # the operator searches the console
         (("unknown_state", "query_500"),),
     ),
+    "runway": (
+        _NONE,
+        (("submit_429",), ()),
+        (("query_429",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("unknown_state",),),
+    ),
+    "kling": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_overlapping",),),
+        (("fail",),),
+        (("callback_early", "callback_duplicated"),),
+        (("query_html", "unknown_state"),),
+    ),
+    "fal": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_early",),),
+        (("callback_overlapping",),),
+        (("fail",),),
+        (("callback_lost", "fail", "result_late"),),
+    ),
 }
 
 #: The burst meets these, and then none.

@@ -56,16 +56,21 @@ class Candidate:
     #: None where one of the two is not known.
     same_model: bool | None
     same_prompt: bool | None
+    #: None where the provider has no place for our own id.
+    same_own_id: bool | None = None
 
     @property
     def fits(self) -> bool:
-        """Nothing speaks against it."""
+        """Nothing speaks against it; our own id decides alone."""
+        if self.same_own_id is not None:
+            return self.same_own_id
         return self.same_model is not False and self.same_prompt is not False
 
     @property
     def is_recognized(self) -> bool:
         """Something beside the absence of a contradiction speaks for it."""
-        return self.fits and self.after_ms is not None and (self.same_model is True or self.same_prompt is True)
+        is_known = self.after_ms is not None and (self.same_model is True or self.same_prompt is True)
+        return self.fits and (self.same_own_id is True or is_known)
 
 
 def compare(task: Task, row: ListedTask) -> Candidate:
@@ -74,6 +79,7 @@ def compare(task: Task, row: ListedTask) -> Candidate:
         after_ms=None if row.created_at_ms is None else row.created_at_ms - task.submit_began_ms,
         same_model=_same(task.model, row.model),
         same_prompt=_same(prompt_of(task), row.prompt),
+        same_own_id=None if row.own_id is None else row.own_id == task.id,
     )
 
 
@@ -174,6 +180,12 @@ def _same(ours: str | None, theirs: str | None) -> bool | None:
     return None if ours is None or theirs is None else text(ours) == text(theirs)
 
 
-def _closeness(each: Candidate) -> tuple[int, int, bool, int]:
+def _closeness(each: Candidate) -> tuple[int, int, int, bool, int]:
     order = {True: 0, None: 1, False: 2}
-    return order[each.same_prompt], order[each.same_model], each.after_ms is None, abs(each.after_ms or 0)
+    return (
+        order[each.same_own_id],
+        order[each.same_prompt],
+        order[each.same_model],
+        each.after_ms is None,
+        abs(each.after_ms or 0),
+    )

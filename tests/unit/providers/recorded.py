@@ -37,6 +37,11 @@ def reply(adapter: str, name: str) -> HttpReply:
     return HttpReply(status=record["status"], headers=_headers(record), body=_body(record))
 
 
+def document(adapter: str, name: str) -> Any:
+    """The recorded body as JSON; an empty object for one that is a text."""
+    return _record(adapter, name).get("body", {})
+
+
 def callback(adapter: str, name: str) -> Callback:
     record = _record(adapter, name)
     return Callback(headers=_headers(record), body=_body(record))

@@ -29,6 +29,10 @@ def _modellix(task_id: object) -> dict[str, Any]:
     return {"code": 0, "message": "success", "data": {"status": "pending", "task_id": task_id, "model_id": "m"}}
 
 
+def _kling(task_id: object) -> dict[str, Any]:
+    return {"code": 0, "message": "SUCCEED", "request_id": "r", "data": {"id": task_id, "status": "queued"}}
+
+
 def _published(task_id: object) -> dict[str, Any]:
     return {"task_id": task_id, "status": "queued"}
 
@@ -41,10 +45,16 @@ def _under_data(task_id: object) -> dict[str, Any]:
     return {"code": "success", "message": "", "data": {"id": 17, "task_id": task_id}}
 
 
+def _runway(task_id: object) -> dict[str, Any]:
+    return {"id": task_id, "estimatedCost": {"credits": 60}}
+
+
 FORMS: list[tuple[str, Callable[[object], dict[str, Any]]]] = [
     ("hiapi", _hiapi),
     ("dashscope", _dashscope),
     ("modellix", _modellix),
+    ("runway", _runway),
+    ("kling", _kling),
     *(
         (gateway, form)
         for gateway in ("newapi", "modelstream", "tokenbay")

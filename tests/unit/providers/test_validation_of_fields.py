@@ -120,6 +120,14 @@ def test_the_number_of_reference_images_is_within_its_bounds(count: int, is_take
     )
 
 
+def test_a_ratio_may_be_needed_where_there_is_no_first_frame() -> None:
+    family = replace(PLAIN, first_frame=True, first_frame_optional=True, ratios=("16:9",), ratio_without_frame=True)
+    assert _found(family, ratio="16:9") == _found(family, first_frame=URL) == []
+    assert [str(each) for each in _found(family)] == [
+        "video.ratio: is missing, and there is no first frame whose ratio the video could have; accepted: 16:9"
+    ]
+
+
 def test_a_ratio_for_text_is_refused_beside_a_first_frame() -> None:
     family = replace(PLAIN, first_frame=True, first_frame_optional=True, ratios=("16:9",), ratio_for_text=True)
     assert _found(family, ratio="16:9") == _found(family, first_frame=URL) == []

@@ -19,6 +19,18 @@ def test_a_chinese_character_weighs_two_and_any_other_one(prompt: str, weight: i
 
 
 @pytest.mark.parametrize(
+    ("prompt", "translated"),
+    [
+        ("[Image 1] meets character2.", "@image_1 meets @image_2."),
+        ("[Image 1][image 2]x", "@image_1 @image_2 x"),
+        ("@image_3 and mycharacter1", "@image_3 and mycharacter1"),
+    ],
+)
+def test_markers_can_become_names_with_an_at_sign(prompt: str, translated: str) -> None:
+    assert with_markers(prompt, "@image_N") == translated
+
+
+@pytest.mark.parametrize(
     ("prompt", "numbers"),
     [
         ("[Image 1] and [ image  02 ] and [IMAGE3]", {1, 2, 3}),

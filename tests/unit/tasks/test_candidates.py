@@ -44,6 +44,14 @@ def _search(task: Task, *rows: ListedTask, rivals: tuple[Task, ...] = (), proble
     return search_of(task, _window(task), listing, [(each, _window(each)) for each in (task, *rivals)])
 
 
+def test_our_own_id_decides_alone() -> None:
+    own = _row("p1", own_id="tsk_1", model="other", created_at_ms=None)
+    search = _search(_lost(), _row("p2", own_id=""), own, _row("p3", own_id="tsk_2"))
+    assert (search.clear, [each.listed.provider_task_id for each in search.fitting]) == (compare(_lost(), own), ["p1"])
+    assert _search(_lost(), own, rivals=(_lost("tsk_2"),)).clear is not None
+    assert _search(_lost(), own, _row("p4", own_id="tsk_1")).why_not_clear == "2 fit"
+
+
 def test_the_only_candidate_is_clear() -> None:
     search = _search(_lost(), _row())
     assert search.clear == compare(_lost(), _row())

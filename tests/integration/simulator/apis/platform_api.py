@@ -24,6 +24,8 @@ class PlatformApi:
     unknown_id_status: int
     #: The status of the answer to a submit of an account without money.
     no_balance_status: int
+    #: What the answer to such a query holds, where its status is 200.
+    unknown_id_text: str = "UNKNOWN"
     #: The header of the key, and what stands before the key in it.
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
