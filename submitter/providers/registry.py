@@ -7,7 +7,9 @@ from submitter.providers import (
     dashscope_events,
     fal,
     hiapi,
+    kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     newapi,
@@ -15,6 +17,7 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.providers.contract import (
     AddressesTasks,
@@ -39,29 +42,44 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
+    "veo": veo,
     "fal": fal,
     "kling": kling,
+    "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
+LISTS_TASKS: Mapping[str, ListsTasks] = {
+    "hiapi": hiapi,
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "minimax": minimax,
+}
 
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
     "fal": fal,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
-SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+SERVES_FILES: Mapping[str, ServesFiles] = {
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "veo": veo,
+    "newapi": newapi,
+}
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
 }
 
@@ -69,7 +87,11 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
+    "minimax": minimax,
+    "veo": veo,
+    "kling": kling,
+}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events, "fal": fal}
 
@@ -79,9 +101,11 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
     "kling": kling.ORIGIN,
+    "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
+    "minimax": minimax.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

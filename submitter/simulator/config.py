@@ -13,7 +13,21 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling")
+PLATFORMS = (
+    "hiapi",
+    "dashscope",
+    "modellix",
+    "modelstream",
+    "tokenbay",
+    "seedance",
+    "runway",
+    "veo",
+    "minimax",
+    "runway",
+    "fal",
+    "kling",
+    "kie",
+)
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -22,9 +36,12 @@ BASE_PATHS: Mapping[str, str] = {
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
     "runway": "/runway",
+    "veo": "/veo/v1beta",
     "seedance": "/seedance/api/v3",
+    "minimax": "/minimax",
     "fal": "/fal",
     "kling": "/kling",
+    "kie": "/kie/api/v1",
 }
 
 DAY_S = 86_400.0
@@ -32,7 +49,9 @@ DAY_S = 86_400.0
 #: Of the platforms that sign callbacks with a secret.
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
+    "veo": "whsec_c2ltLXZlby13ZWJob29rLXNlY3JldC0w",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
+    "kie": "sim-kie-webhook-secret",
 }
 
 #: Of the platforms at which an account can have a pair of keys: the second key, beside the one of `key`.
@@ -56,7 +75,7 @@ class Limit:
     #: unfinished tasks at the same time
     concurrent: int | None = None
     #: which requests count; `task_calls` are queries, lists and cancellations
-    counts: Literal["everything", "task_calls"] = "everything"
+    counts: Literal["everything", "task_calls", "submits"] = "everything"
 
 
 UNLIMITED = Limit()
@@ -70,16 +89,21 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
+    "veo": UNLIMITED,
     "seedance": Limit(concurrent=120),
+    "minimax": UNLIMITED,
     "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
+    "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
+    "veo": 2 * DAY_S,
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
+    "kie": 14 * DAY_S,
 }
 
 
@@ -119,6 +143,8 @@ class SimulatorConfig:
     runway_slots: int = 5
     #: whether the platform's errors come within HTTP 200
     kling_errors_in_200: bool = False
+    #: whether the platform answers HTTP 200 to what it refuses, with the code in the body
+    kie_errors_in_200: bool = False
     #: median of the log-normal task duration, provider seconds
     median_s: float = 120.0
     sigma: float = 0.15

@@ -21,12 +21,15 @@ from submitter.simulator.platforms import (
     dashscope,
     fal,
     hiapi,
+    kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
@@ -38,10 +41,13 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "kie": kie.ROUTES,
     "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
+    "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
+    "minimax": minimax.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

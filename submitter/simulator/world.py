@@ -35,6 +35,9 @@ from submitter.simulator.task import (
     share_done,
 )
 
+#: The headers in which callers send the key of a platform.
+KEY_HEADERS = ("authorization", "x-goog-api-key")
+
 UNDOCUMENTED_STATE = "POST_PROCESSING"
 
 _RAN_OUT = TaskError(code=EXPIRED, message="the task ran too long")
@@ -137,7 +140,7 @@ class World:
             task_id=task_id,
             draft=draft,
             raw=raw,
-            headers={name: value for name, value in request.headers.items() if name != "authorization"},
+            headers={name: value for name, value in request.headers.items() if name not in KEY_HEADERS},
             origin=origin_of(request),
             faults=faults,
             created_s=now_s,
