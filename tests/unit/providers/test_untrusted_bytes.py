@@ -14,7 +14,15 @@ from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
 from submitter.model import Observation, ProviderTaskId
 from submitter.providers.json_reader import http_url
-from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, FETCHES_RESULTS, LISTS_TASKS, VERIFIES_BY_KEYS
+from submitter.providers.registry import (
+    ADAPTERS,
+    ANSWERS_CHALLENGES,
+    CANCELS_TASKS,
+    FETCHES_RESULTS,
+    FINDS_BY_OWN_ID,
+    LISTS_TASKS,
+    VERIFIES_BY_KEYS,
+)
 from tests.unit.providers import recorded
 from tests.unit.providers.statuses import SUCCEEDED, document
 
@@ -58,6 +66,13 @@ KEYS = [
     "videos",
     "task_result",
     "outputs",
+    "task_info",
+    "external_task_id",
+    "external_id",
+    "state",
+    "resultJson",
+    "resultUrls",
+    "failMsg",
     "error_message",
     "transcription_url",
     "request_id",
@@ -83,6 +98,9 @@ WORDS = [
     "/v1/x",
     "acs.dashscope",
     "done",
+    "submitted",
+    "tsk_1-image2video",
+    '{"resultUrls":["https://a.example/v.mp4"]}',
     "cancelled",
     " https://a.example/my v.mp4\n",
     "https://a b.example/v.mp4",
@@ -120,6 +138,10 @@ def _check_everything(adapter: str, status: int, body: bytes, retry_after: str =
     _check_storable(seen)
     if adapter in LISTS_TASKS:
         _check_storable(LISTS_TASKS[adapter].parse_list(reply))
+    if adapter in FINDS_BY_OWN_ID:
+        _check_storable(FINDS_BY_OWN_ID[adapter].parse_lookup(reply))
+    if adapter in ANSWERS_CHALLENGES:
+        _check_storable(tuple((ANSWERS_CHALLENGES[adapter].challenge_answer(Callback(body=body)) or {}).items()))
     if adapter in CANCELS_TASKS:
         assert isinstance(CANCELS_TASKS[adapter].parse_cancel(reply), CANCEL_OUTCOMES)
     if adapter in FETCHES_RESULTS:
