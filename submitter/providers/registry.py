@@ -8,6 +8,7 @@ from submitter.providers import (
     hiapi,
     kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     newapi,
@@ -39,6 +40,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
     "fal": fal,
     "kling": kling,
@@ -46,13 +48,19 @@ ADAPTERS: Mapping[str, Provider] = {
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
+LISTS_TASKS: Mapping[str, ListsTasks] = {
+    "hiapi": hiapi,
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "minimax": minimax,
+}
 
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
     "fal": fal,
 }
@@ -63,6 +71,7 @@ SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
 }
 
@@ -70,7 +79,7 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "kling": kling}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
@@ -85,5 +94,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
+    "minimax": minimax.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

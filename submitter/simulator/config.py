@@ -13,7 +13,19 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling", "kie")
+PLATFORMS = (
+    "hiapi",
+    "dashscope",
+    "modellix",
+    "modelstream",
+    "tokenbay",
+    "seedance",
+    "minimax",
+    "runway",
+    "fal",
+    "kling",
+    "kie",
+)
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -23,6 +35,7 @@ BASE_PATHS: Mapping[str, str] = {
     "tokenbay": "/tokenbay",
     "runway": "/runway",
     "seedance": "/seedance/api/v3",
+    "minimax": "/minimax",
     "fal": "/fal",
     "kling": "/kling",
     "kie": "/kie/api/v1",
@@ -70,6 +83,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
+    "minimax": UNLIMITED,
     "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),

@@ -36,7 +36,7 @@ _ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
 _ADDRESSES = ("get_result", "response_url", "status_url", "cancel_url", "urls")
 
 #: The objects below which a platform's answer shows the task.
-_WRAPPERS = ("data", "output")
+_WRAPPERS = ("data", "output", "task")
 
 #: The word for an end in the documents -> a word of the same meaning that gateways pass on from their upstreams.
 OTHER_WORDS: Mapping[str, str] = {"completed": "done", "success": "succeed", "failed": "error", "failure": "cancelled"}

@@ -23,6 +23,7 @@ from submitter.simulator.platforms import (
     hiapi,
     kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     runway,
@@ -44,6 +45,7 @@ _ROUTES = {
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
     "seedance": seedance.ROUTES,
+    "minimax": minimax.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

@@ -134,7 +134,7 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
     "fal": (
         _NONE,
         (("callback_lost",),),
-        (("callback_early",),),
+        (("callback_wrongly_signed",),),  # refused, so a poll finds the end
         (("callback_overlapping",),),
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),

@@ -85,6 +85,12 @@ KEYS = [
     "results",
     "next",
     "keys",
+    "challenge",
+    "base_resp",
+    "status_code",
+    "file_id",
+    "file",
+    "download_url",
 ]
 WORDS = [
     "success",
@@ -140,8 +146,6 @@ def _check_everything(adapter: str, status: int, body: bytes, retry_after: str =
         _check_storable(LISTS_TASKS[adapter].parse_list(reply))
     if adapter in FINDS_BY_OWN_ID:
         _check_storable(FINDS_BY_OWN_ID[adapter].parse_lookup(reply))
-    if adapter in ANSWERS_CHALLENGES:
-        _check_storable(tuple((ANSWERS_CHALLENGES[adapter].challenge_answer(Callback(body=body)) or {}).items()))
     if adapter in CANCELS_TASKS:
         assert isinstance(CANCELS_TASKS[adapter].parse_cancel(reply), CANCEL_OUTCOMES)
     if adapter in FETCHES_RESULTS:
@@ -162,6 +166,9 @@ def _check_second_call(adapter: str, reply: HttpReply) -> None:
 
 def _check_callback(adapter: str, body: bytes) -> None:
     callback = Callback(headers=(("x-hiapi-timestamp", "1"), ("x-hiapi-signature", "é")), body=body)
+    if adapter in ANSWERS_CHALLENGES:
+        answer = ANSWERS_CHALLENGES[adapter].challenge_answer(callback)
+        assert answer is None or len(json.dumps(dict(answer))) < 10_000
     if adapter in VERIFIES_BY_KEYS:
         with pytest.raises(CallbackError):
             VERIFIES_BY_KEYS[adapter].verify_callback(callback, recorded.account(adapter), 0, body)
