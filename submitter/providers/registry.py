@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    dashscope_events,
     fal,
     hiapi,
     kie,
@@ -16,6 +17,7 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.providers.contract import (
     AddressesTasks,
@@ -42,6 +44,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "seedance": seedance,
     "minimax": minimax,
     "runway": runway,
+    "veo": veo,
     "fal": fal,
     "kling": kling,
     "kie": kie,
@@ -67,7 +70,12 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
-SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+SERVES_FILES: Mapping[str, ServesFiles] = {
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "veo": veo,
+    "newapi": newapi,
+}
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
@@ -79,9 +87,13 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"minimax": minimax, "kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
+    "minimax": minimax,
+    "veo": veo,
+    "kling": kling,
+}
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events, "fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 

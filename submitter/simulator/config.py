@@ -20,6 +20,8 @@ PLATFORMS = (
     "modelstream",
     "tokenbay",
     "seedance",
+    "runway",
+    "veo",
     "minimax",
     "runway",
     "fal",
@@ -34,6 +36,7 @@ BASE_PATHS: Mapping[str, str] = {
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
     "runway": "/runway",
+    "veo": "/veo/v1beta",
     "seedance": "/seedance/api/v3",
     "minimax": "/minimax",
     "fal": "/fal",
@@ -46,6 +49,7 @@ DAY_S = 86_400.0
 #: Of the platforms that sign callbacks with a secret.
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
+    "veo": "whsec_c2ltLXZlby13ZWJob29rLXNlY3JldC0w",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
     "kie": "sim-kie-webhook-secret",
 }
@@ -54,7 +58,10 @@ WEBHOOK_SECRETS: Mapping[str, str] = {
 SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
+KEYS_PATHS: Mapping[str, str] = {
+    "dashscope": "/x509_public_certificate_simulated.pem",
+    "fal": "/.well-known/jwks.json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
+    "veo": UNLIMITED,
     "seedance": Limit(concurrent=120),
     "minimax": UNLIMITED,
     "fal": UNLIMITED,
@@ -92,6 +100,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
+    "veo": 2 * DAY_S,
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
     "kie": 14 * DAY_S,
@@ -116,6 +125,8 @@ class SimulatorConfig:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: the secret that signs a platform's callbacks, in place of WEBHOOK_SECRETS; None: they are not signed
     webhook_secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    #: where a platform posts the callbacks of its account, which no submit names; without one it posts none
+    account_callback_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: whether later attempts of a callback get a fresh timestamp and signature, where no document says
     signs_attempts_anew: bool = True
     modellix_async_path: Literal["both", "suffix", "plain"] = "both"
@@ -163,7 +174,14 @@ class SimulatorConfig:
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for platform in {*self.keys, *self.webhook_secrets, *self.limits, *self.quota, *self.retention_s}:
+        for platform in {
+            *self.keys,
+            *self.webhook_secrets,
+            *self.account_callback_urls,
+            *self.limits,
+            *self.quota,
+            *self.retention_s,
+        }:
             check_platform(platform)
 
     def key(self, platform: str) -> str:

@@ -33,6 +33,7 @@ MODELS = {
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
     "runway": "gen4.5",
+    "veo": "veo-3.1-generate-preview",
     "seedance": "dreamina-seedance-2-0-260128",
     "minimax": "MiniMax-H3",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",

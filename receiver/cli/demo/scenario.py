@@ -123,6 +123,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_reset",),),
         (("unknown_state",),),
     ),
+    "veo": (
+        _NONE,
+        (("submit_429",), ()),
+        (("query_429",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("query_html",),),
+    ),
     "kling": (
         _NONE,
         (("callback_lost",),),
@@ -138,6 +146,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("callback_overlapping",),),
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),
+    ),
+    "kie": (
+        _NONE,
+        (("callback_unsigned",),),  # refused, so a poll finds the end
+        (("callback_odd_form",),),
+        (("fail",),),
+        (("query_500",),),
+        (("reply_truncated",),),
     ),
 }
 
