@@ -133,11 +133,11 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
     ),
     "veo": (
         _NONE,
-        (("query_429",),),
-        (("query_500",),),
-        (("fail",),),
-        (("query_html",),),
         (("submit_429",), ()),
+        (("query_429",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("query_html",),),
     ),
     "kling": (
         _NONE,
