@@ -6,6 +6,7 @@ from submitter.providers import (
     dashscope,
     fal,
     hiapi,
+    kie,
     kling,
     modellix,
     modelstream,
@@ -41,6 +42,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "runway": runway,
     "fal": fal,
     "kling": kling,
+    "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
@@ -78,6 +80,7 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
     "kling": kling.ORIGIN,
+    "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,

@@ -13,7 +13,7 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling")
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling", "kie")
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -25,6 +25,7 @@ BASE_PATHS: Mapping[str, str] = {
     "seedance": "/seedance/api/v3",
     "fal": "/fal",
     "kling": "/kling",
+    "kie": "/kie/api/v1",
 }
 
 DAY_S = 86_400.0
@@ -33,6 +34,7 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
+    "kie": "sim-kie-webhook-secret",
 }
 
 #: Of the platforms at which an account can have a pair of keys: the second key, beside the one of `key`.
@@ -53,7 +55,7 @@ class Limit:
     #: unfinished tasks at the same time
     concurrent: int | None = None
     #: which requests count; `task_calls` are queries, lists and cancellations
-    counts: Literal["everything", "task_calls"] = "everything"
+    counts: Literal["everything", "task_calls", "submits"] = "everything"
 
 
 UNLIMITED = Limit()
@@ -70,6 +72,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "seedance": Limit(concurrent=120),
     "fal": UNLIMITED,
     "kling": Limit(concurrent=20),
+    "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
 
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
@@ -77,6 +80,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "runway": 7 * DAY_S,
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
+    "kie": 14 * DAY_S,
 }
 
 
@@ -114,6 +118,8 @@ class SimulatorConfig:
     runway_slots: int = 5
     #: whether the platform's errors come within HTTP 200
     kling_errors_in_200: bool = False
+    #: whether the platform answers HTTP 200 to what it refuses, with the code in the body
+    kie_errors_in_200: bool = False
     #: median of the log-normal task duration, provider seconds
     median_s: float = 120.0
     sigma: float = 0.15

@@ -46,6 +46,8 @@ _OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
     "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
     "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
     "outputs": (list, lambda held: {"task_result": {"videos": held}}),  # Kling: as in the other generation
+    # kie.ai: as in its Veo family
+    "resultJson": (str, lambda held: {"info": json.loads(held)} if held else {"resultJson": held}),
     # HiAPI: bare addresses in place of objects; Runway: the other way round
     "output": (
         list,
@@ -178,6 +180,7 @@ def without_result(answer: Response) -> Response:
         "content",
         "outputs",
         "task_result",
+        "resultJson",
     )
     return _changed(
         answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
@@ -212,6 +215,8 @@ def with_blank_in_link(answer: Response) -> Response:
             return {name: blank(each) for name, each in value.items()}
         if isinstance(value, list):
             return [blank(each) for each in value]
+        if isinstance(value, str) and value.startswith("{"):  # kie.ai: JSON in a text
+            return json.dumps(blank(json.loads(value)))
         is_link = isinstance(value, str) and value.startswith("http") and "?" in value
         return f"{value}&name=my video\n" if is_link else value
 
@@ -230,10 +235,10 @@ def with_reason_elsewhere(answer: Response) -> Response:
         task: JsonObject = body if wrapper is None else body[wrapper]
         stated = task.get("error")
         error: JsonObject = stated if isinstance(stated, dict) else task
-        reason = error.get("message") or task.get("fail_reason")
+        reason = error.get("message") or task.get("fail_reason") or task.get("failMsg")
         if not isinstance(reason, str) or not reason:
             return body
-        places = ("error", "code", "message", "fail_reason", "result_url")
+        places = ("error", "code", "message", "fail_reason", "result_url", "failMsg")
         rest = {name: value for name, value in task.items() if name not in places}
         if wrapper is None:
             return rest | {"error": reason}

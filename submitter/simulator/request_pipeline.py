@@ -165,7 +165,8 @@ def result_endpoint(dialect: Dialect, render: Render, not_ended: str) -> Endpoin
 def _count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
     """Count the request against the platform's rate limit; None when calls of this kind are not limited."""
     world = world_of(request)
-    if world.config.limit(dialect.platform).counts == "task_calls" and call != "task_call":
+    counted = {"task_calls": "task_call", "submits": "submit"}.get(world.config.limit(dialect.platform).counts, call)
+    if counted != call:
         return None
     return world.windows.count(dialect.platform, world.now_s())
 

@@ -19,6 +19,7 @@ from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS, FINDS_BY_OWN_ID
 from tests.bench.measurements import measurements, runs
 from tests.docs.promises import PROMISES
+from tests.docs.provider_promises import PROVIDER_PROMISES
 from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
 
 ROOT = Path(__file__).parents[2]
@@ -214,6 +215,7 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "open": (DOCS / "monitoring.md", open_table),
     "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
+    "provider": (DOCS / "guarantees.md", lambda: promise_table(PROVIDER_PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.docs.pages import ROOT, TABLES, blocks, pages
 from tests.docs.promises import PROMISES
+from tests.docs.provider_promises import PROVIDER_PROMISES
 from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
 
 
@@ -20,7 +21,7 @@ def test_every_pair_of_markers_belongs_to_a_table() -> None:
     assert marked == {(name, page) for name, (page, _) in TABLES.items()}
 
 
-@pytest.mark.parametrize("proof", [proof for _, proof in (*PROMISES, *SUBSCRIBER_PROMISES)])
+@pytest.mark.parametrize("proof", [proof for _, proof in (*PROMISES, *PROVIDER_PROMISES, *SUBSCRIBER_PROMISES)])
 def test_every_promise_names_a_test_that_is_there(proof: str) -> None:
     path, _, name = proof.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)

@@ -36,6 +36,7 @@ MODELS = {
     "seedance": "dreamina-seedance-2-0-260128",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",
     "kling": "kling-3.0",
+    "kie": "happyhorse/text-to-video",
 }
 
 

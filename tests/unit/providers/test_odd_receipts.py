@@ -33,6 +33,10 @@ def _kling(task_id: object) -> dict[str, Any]:
     return {"code": 0, "message": "SUCCEED", "request_id": "r", "data": {"id": task_id, "status": "queued"}}
 
 
+def _kie(task_id: object) -> dict[str, Any]:
+    return {"code": 200, "msg": "success", "data": {"taskId": task_id}}
+
+
 def _published(task_id: object) -> dict[str, Any]:
     return {"task_id": task_id, "status": "queued"}
 
@@ -55,6 +59,7 @@ FORMS: list[tuple[str, Callable[[object], dict[str, Any]]]] = [
     ("modellix", _modellix),
     ("runway", _runway),
     ("kling", _kling),
+    ("kie", _kie),
     *(
         (gateway, form)
         for gateway in ("newapi", "modelstream", "tokenbay")

@@ -41,3 +41,5 @@ class PlatformApi:
     checks_input: bool = True
     #: What the fault `result_elsewhere` shows.
     elsewhere: str = '"video_url"'
+    #: What the fault `result_blank` shows.
+    blank: str = "my video\\n"

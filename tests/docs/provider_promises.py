@@ -1,0 +1,25 @@
+"""What a user may rely on about providers, each with the test that proves it; the others are in `promises`."""
+
+#: The sentence, and the test as file::name.
+PROVIDER_PROMISES: tuple[tuple[str, str], ...] = (
+    (
+        "A document of public keys that cannot be had proves nothing against a callback: it is answered 503",
+        "tests/integration/callbacks/test_provider_keys.py::test_a_document_that_is_none_proves_nothing_against_a_callback",
+    ),
+    (
+        "A new key of a provider verifies the first callback that it signs, and forged ones cost one fetch a minute",
+        "tests/integration/callbacks/test_provider_keys.py::test_a_new_key_is_fetched_when_the_first_callback_needs_it",
+    ),
+    (
+        "A challenge is answered at the address of a token of ours only",
+        "tests/integration/callbacks/test_challenges.py::test_a_stranger_gets_no_answer_to_a_challenge",
+    ),
+    (
+        "A cancellation that would destroy a result is not sent: the state is queried before",
+        "tests/integration/tasks/test_cancel_after_look.py::test_nothing_is_sent_for_a_task_that_has_gone_on",
+    ),
+    (
+        "The result that needs a second call follows the end at once, and an end without it is polled again",
+        "tests/integration/submitter/test_provider_calls.py::test_an_end_whose_result_fails_is_no_answer",
+    ),
+)
