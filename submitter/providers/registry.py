@@ -12,6 +12,7 @@ from submitter.providers import (
     modelstream,
     newapi,
     newapi_statuses,
+    replicate,
     runway,
     seedance,
     tokenbay,
@@ -41,12 +42,18 @@ ADAPTERS: Mapping[str, Provider] = {
     "seedance": seedance,
     "runway": runway,
     "fal": fal,
+    "replicate": replicate,
     "kling": kling,
     "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
-LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope, "seedance": seedance}
+LISTS_TASKS: Mapping[str, ListsTasks] = {
+    "hiapi": hiapi,
+    "dashscope": dashscope,
+    "seedance": seedance,
+    "replicate": replicate,
+}
 
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 
@@ -55,6 +62,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "seedance": seedance,
     "runway": runway,
     "fal": fal,
+    "replicate": replicate,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -79,6 +87,7 @@ SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "replicate": replicate.ORIGIN,
     "kling": kling.ORIGIN,
     "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,

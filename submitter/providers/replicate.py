@@ -5,11 +5,11 @@ predictions.py, types/prediction.py) for calls, fields and the list; the SDK rep
 its recorded answers) for the signature and the errors; https://replicate.com/docs/topics/webhooks/receive-webhook and
 .../verify-webhook; https://replicate.com/docs/topics/predictions/lifecycle for `aborted`;
 https://replicate.com/docs/topics/predictions/rate-limits and .../data-retention, by a public fact sheet of 2026-08-13;
-public pages of kwaivgi/kling-v3-video and minimax/video-01 for their fields, whose limits are those of Kling and MiniMax
+public pages of kwaivgi/kling-v3-video and minimax/video-01 for their fields, whose limits are those of their makers
 [inferred].
 
 Pitfalls: `succeeded` with `output` null and `data_removed` is a result that came too late; callbacks are repeated for a
-minute only, and `aborted` may bring none, so open tasks are polled; without `webhook_events_filter` every partial output
+minute only, and `aborted` may bring none, so open tasks are polled; without `webhook_events_filter` each partial output
 is posted; a wrong create route is a 404; `version` can be the word `hidden`; `Prefer: wait` is left out, because it
 holds the answer; there is no idempotency key, and the newer Python SDK repeats paid POSTs on 5xx. The list has cursors
 in place of pages, so the next page is the same query until the oldest task of the last one.

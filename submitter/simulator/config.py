@@ -13,7 +13,19 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay", "seedance", "runway", "fal", "kling", "kie")
+PLATFORMS = (
+    "hiapi",
+    "dashscope",
+    "modellix",
+    "modelstream",
+    "tokenbay",
+    "seedance",
+    "runway",
+    "fal",
+    "replicate",
+    "kling",
+    "kie",
+)
 
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
@@ -24,6 +36,7 @@ BASE_PATHS: Mapping[str, str] = {
     "runway": "/runway",
     "seedance": "/seedance/api/v3",
     "fal": "/fal",
+    "replicate": "/replicate/v1",
     "kling": "/kling",
     "kie": "/kie/api/v1",
 }
@@ -33,6 +46,7 @@ DAY_S = 86_400.0
 #: Of the platforms that sign callbacks with a secret.
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
+    "replicate": "whsec_c2ltLXJlcGxpY2F0ZS13ZWJob29rLXNlY3JldA==",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
     "kie": "sim-kie-webhook-secret",
 }
@@ -71,6 +85,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
     "seedance": Limit(concurrent=120),
     "fal": UNLIMITED,
+    "replicate": Limit(requests=600, window_s=60.0),
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
@@ -81,6 +96,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
     "kie": 14 * DAY_S,
+    "replicate": 3_600.0,
 }
 
 

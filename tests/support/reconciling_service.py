@@ -35,6 +35,7 @@ MODELS = {
     "runway": "gen4.5",
     "seedance": "dreamina-seedance-2-0-260128",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",
+    "replicate": "kwaivgi/kling-v3-video",
     "kling": "kling-3.0",
     "kie": "happyhorse/text-to-video",
 }

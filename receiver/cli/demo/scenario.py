@@ -139,6 +139,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),
     ),
+    "replicate": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_duplicated",),),
+        (("fail",),),
+        (("callback_lost", "query_html"),),
+        (("result_elsewhere", "unknown_state"),),
+    ),
 }
 
 #: The burst meets these, and then none.

@@ -1,7 +1,7 @@
 """Replicate: predictions of any model, a list with cursors, callbacks by Standard Webhooks.
 
-Sources, read 2026-11-26: the SDK replicate/replicate-python-beta, generated from the OpenAPI file, for paths, fields and
-the list of 100 with `next` and `previous`; the SDK replicate/replicate-python (webhook.py, recorded answers) for the
+Sources, read 2026-11-26: the SDK replicate/replicate-python-beta, made from the OpenAPI file, for paths, fields and the
+list of 100 with `next` and `previous`; the SDK replicate/replicate-python (webhook.py, recorded answers) for the
 signature, the secret's call and errors by RFC 7807; https://replicate.com/docs/topics/webhooks.md and
 .../webhooks/receive-webhook (repeats for about a minute, the same id each time), .../predictions/lifecycle,
 .../predictions/data-retention (data is removed after an hour) and .../predictions/rate-limits; public pages of

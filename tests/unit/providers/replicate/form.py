@@ -10,4 +10,7 @@ FORM = Form(
     result={"output": LINK},
     receipts=(lambda named: {"id": named, "model": "m", "status": "starting", "output": None, "error": None},),
     receipt_id=("id",),
+    list_row=lambda named: {"id": named, "status": "processing"},
+    list_document=lambda rows, _numbers: {"previous": None, "results": rows},
+    list_has_total=False,
 )
