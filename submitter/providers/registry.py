@@ -8,6 +8,7 @@ from submitter.providers import (
     hiapi,
     kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     newapi,
@@ -16,6 +17,7 @@ from submitter.providers import (
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.providers.contract import (
     AddressesTasks,
@@ -40,7 +42,9 @@ ADAPTERS: Mapping[str, Provider] = {
     "modelstream": modelstream,
     "tokenbay": tokenbay,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
+    "veo": veo,
     "fal": fal,
     "replicate": replicate,
     "kling": kling,
@@ -52,6 +56,7 @@ LISTS_TASKS: Mapping[str, ListsTasks] = {
     "hiapi": hiapi,
     "dashscope": dashscope,
     "seedance": seedance,
+    "minimax": minimax,
     "replicate": replicate,
 }
 
@@ -60,6 +65,7 @@ FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
     "fal": fal,
     "replicate": replicate,
@@ -67,10 +73,16 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
-SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}
+SERVES_FILES: Mapping[str, ServesFiles] = {
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "veo": veo,
+    "newapi": newapi,
+}
 
 CANCELS_AFTER_LOOK: Mapping[str, CancelsAfterLook] = {
     "seedance": seedance,
+    "minimax": minimax,
     "runway": runway,
 }
 
@@ -78,7 +90,11 @@ FETCHES_RESULTS: Mapping[str, FetchesResults] = {"fal": fal}
 
 ADDRESSES_TASKS: Mapping[str, AddressesTasks] = {"fal": fal}
 
-ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {"kling": kling}
+ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
+    "minimax": minimax,
+    "veo": veo,
+    "kling": kling,
+}
 
 VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
 
@@ -94,5 +110,6 @@ ORIGINS: Mapping[str, OriginPlaces] = {
     "tokenbay": newapi_statuses.ORIGIN,
     "runway": runway.ORIGIN,
     "seedance": seedance.ORIGIN,
+    "minimax": minimax.ORIGIN,
     "newapi": newapi_statuses.ORIGIN,
 }

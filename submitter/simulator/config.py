@@ -21,6 +21,9 @@ PLATFORMS = (
     "tokenbay",
     "seedance",
     "runway",
+    "veo",
+    "minimax",
+    "runway",
     "fal",
     "replicate",
     "kling",
@@ -34,7 +37,9 @@ BASE_PATHS: Mapping[str, str] = {
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
     "runway": "/runway",
+    "veo": "/veo/v1beta",
     "seedance": "/seedance/api/v3",
+    "minimax": "/minimax",
     "fal": "/fal",
     "replicate": "/replicate/v1",
     "kling": "/kling",
@@ -46,6 +51,7 @@ DAY_S = 86_400.0
 #: Of the platforms that sign callbacks with a secret.
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
+    "veo": "whsec_c2ltLXZlby13ZWJob29rLXNlY3JldC0w",
     "replicate": "whsec_c2ltLXJlcGxpY2F0ZS13ZWJob29rLXNlY3JldA==",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
     "kie": "sim-kie-webhook-secret",
@@ -83,7 +89,9 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
     "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
+    "veo": UNLIMITED,
     "seedance": Limit(concurrent=120),
+    "minimax": UNLIMITED,
     "fal": UNLIMITED,
     "replicate": Limit(requests=600, window_s=60.0),
     "kling": Limit(concurrent=20),
@@ -93,6 +101,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
 RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
+    "veo": 2 * DAY_S,
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
     "kie": 14 * DAY_S,
@@ -118,6 +127,8 @@ class SimulatorConfig:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: the secret that signs a platform's callbacks, in place of WEBHOOK_SECRETS; None: they are not signed
     webhook_secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    #: where a platform posts the callbacks of its account, which no submit names; without one it posts none
+    account_callback_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: whether later attempts of a callback get a fresh timestamp and signature, where no document says
     signs_attempts_anew: bool = True
     modellix_async_path: Literal["both", "suffix", "plain"] = "both"

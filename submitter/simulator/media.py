@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from submitter.simulator.task import Phase
-from submitter.simulator.world import world_of
+from submitter.simulator.world import KEY_HEADERS, world_of
 
 
 async def file(request: Request) -> Response:
@@ -38,7 +38,7 @@ async def elsewhere(request: Request) -> Response:
 
 
 def _count_leaked_key(request: Request) -> None:
-    if "authorization" in request.headers:
+    if any(name in request.headers for name in KEY_HEADERS):
         world_of(request).keys_leaked += 1
 
 

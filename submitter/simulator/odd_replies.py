@@ -30,13 +30,13 @@ MANY_COOKIES = 150
 _ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
 
 #: The members that hold a task's id, in the documents of the platforms.
-_ID_MEMBERS = ("taskId", "task_id", "id", "request_id")
+_ID_MEMBERS = ("taskId", "task_id", "id", "request_id", "name")
 
 #: Members of a receipt that hold addresses with the id in them.
 _ADDRESSES = ("get_result", "response_url", "status_url", "cancel_url", "urls")
 
 #: The objects below which a platform's answer shows the task.
-_WRAPPERS = ("data", "output")
+_WRAPPERS = ("data", "output", "task")
 
 #: The word for an end in the documents -> a word of the same meaning that gateways pass on from their upstreams.
 OTHER_WORDS: Mapping[str, str] = {"completed": "done", "success": "succeed", "failed": "error", "failure": "cancelled"}
@@ -46,6 +46,11 @@ _OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
     "result": (dict, lambda held: {"resources": held["resources"]}),  # Modellix: without the object around the list
     "video": (dict, lambda held: {"videos": [held]}),  # fal's models for several videos
     "outputs": (list, lambda held: {"task_result": {"videos": held}}),  # Kling: as in the other generation
+    # Veo: in the SDK's own name
+    "response": (
+        dict,
+        lambda held: {"response": {"generatedVideos": held["generateVideoResponse"]["generatedSamples"]}},
+    ),
     # kie.ai: as in its Veo family
     "resultJson": (str, lambda held: {"info": json.loads(held)} if held else {"resultJson": held}),
     # HiAPI: bare addresses in place of objects; Runway: the other way round
@@ -57,9 +62,13 @@ _OTHER_HOLDERS: Mapping[str, tuple[type, Callable[[Any], JsonObject]]] = {
 
 
 def long_id(task_id: str) -> str:
-    """Return an id like those of LiteLLM: `video_` and the base64 of provider, model and id, 262 characters."""
+    """Return an id like those of LiteLLM: `video_` and the base64 of provider, model and id, 262 characters.
+
+    Of a path, the last segment becomes long.
+    """
+    path = task_id[: task_id.rfind("/") + 1]
     inner = base64.urlsafe_b64encode(f"litellm:custom_llm_provider:dashscope;video_id:{task_id};".encode()).decode()
-    return f"video_{inner.rstrip('=')}".ljust(LONG_ID_CHARACTERS, "x")
+    return f"{path}video_{inner.rstrip('=')}"[:LONG_ID_CHARACTERS].ljust(LONG_ID_CHARACTERS, "x")
 
 
 class ShortBody(Response):
@@ -182,9 +191,13 @@ def without_result(answer: Response) -> Response:
         "task_result",
         "resultJson",
     )
-    return _changed(
-        answer, lambda body: _at_task(body, lambda task: {name: task[name] for name in task if name not in links})
-    )
+
+    def emptied(task: JsonObject) -> JsonObject:
+        samples: JsonObject = {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}
+        kept = {name: task[name] for name in task if name not in links}
+        return kept | ({"response": samples} if "response" in task else {})
+
+    return _changed(answer, lambda body: _at_task(body, emptied))
 
 
 def with_result_elsewhere(answer: Response) -> Response:

@@ -23,12 +23,14 @@ from submitter.simulator.platforms import (
     hiapi,
     kie,
     kling,
+    minimax,
     modellix,
     modelstream,
     replicate,
     runway,
     seedance,
     tokenbay,
+    veo,
 )
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
@@ -45,7 +47,9 @@ _ROUTES = {
     "fal": fal.ROUTES,
     "kling": kling.ROUTES,
     "runway": runway.ROUTES,
+    "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
+    "minimax": minimax.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path

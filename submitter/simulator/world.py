@@ -35,6 +35,9 @@ from submitter.simulator.task import (
     share_done,
 )
 
+#: The headers in which callers send the key of a platform.
+KEY_HEADERS = ("authorization", "x-goog-api-key")
+
 UNDOCUMENTED_STATE = "POST_PROCESSING"
 
 _RAN_OUT = TaskError(code=EXPIRED, message="the task ran too long")
@@ -87,6 +90,8 @@ class World:
     keys_leaked: int = 0
     idempotency: dict[str, IdempotencyEntry] = field(default_factory=dict)
     windows: RateWindows = field(init=False)
+    #: By platform; at first those of the configuration.
+    account_callback_urls: dict[str, str] = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _plans: dict[str, deque[frozenset[str]]] = field(default_factory=dict)
     _arrivals: dict[str, int] = field(default_factory=dict)
@@ -96,6 +101,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.windows = RateWindows(self.config)
+        self.account_callback_urls = dict(self.config.account_callback_urls)
 
     def random(self, purpose: str, platform: str) -> random.Random:
         """Return random numbers for the current submit at `platform`, independent of the other platforms."""
@@ -134,7 +140,7 @@ class World:
             task_id=task_id,
             draft=draft,
             raw=raw,
-            headers={name: value for name, value in request.headers.items() if name != "authorization"},
+            headers={name: value for name, value in request.headers.items() if name not in KEY_HEADERS},
             origin=origin_of(request),
             faults=faults,
             created_s=now_s,

@@ -33,7 +33,9 @@ MODELS = {
     "modelstream": "happyhorse-1.0-r2v",
     "tokenbay": "happyhorse-1.0-t2v",
     "runway": "gen4.5",
+    "veo": "veo-3.1-generate-preview",
     "seedance": "dreamina-seedance-2-0-260128",
+    "minimax": "MiniMax-H3",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",
     "replicate": "kwaivgi/kling-v3-video",
     "kling": "kling-3.0",
@@ -79,7 +81,10 @@ class ReconcilingService:
 
 
 #: What a platform's model requires beside a prompt.
-FIELDS: dict[str, dict[str, Any]] = {"runway": {"ratio": "1280:720", "duration": 5}}
+FIELDS: dict[str, dict[str, Any]] = {
+    "runway": {"ratio": "1280:720", "duration": 5},
+    "minimax": {"resolution": "768P", "duration": 5, "ratio": "16:9"},
+}
 
 
 def _a_video(platform: str) -> VideoRequest:

@@ -134,10 +134,18 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
     "fal": (
         _NONE,
         (("callback_lost",),),
-        (("callback_early",),),
+        (("callback_wrongly_signed",),),  # refused, so a poll finds the end
         (("callback_overlapping",),),
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),
+    ),
+    "kie": (
+        _NONE,
+        (("callback_unsigned",),),  # refused, so a poll finds the end
+        (("callback_odd_form",),),
+        (("fail",),),
+        (("query_500",),),
+        (("reply_truncated",),),
     ),
     "replicate": (
         _NONE,

@@ -33,6 +33,7 @@ from submitter.simulator.field_rules import (
     text,
     url,
 )
+from submitter.simulator.platforms.content_parts import ContentRules, content_list, prompt_of
 from submitter.simulator.request_pipeline import Dialect, endpoint, status_endpoint, submit_endpoint
 from submitter.simulator.task import EXPIRED, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
 from submitter.simulator.world import World, world_of
@@ -61,7 +62,7 @@ _SECONDS: Mapping[str, int] = {"2-0-fast": 15, "2-0-mini": 15, "2-0": 15, "2-5":
 
 _MISSING = " is missing"
 
-_ROLES = ("first_frame", "last_frame", "reference_image")
+_CONTENT = ContentRules(scheme="asset://")
 
 _ERRORS: Mapping[Reason, tuple[int, str, str]] = {
     Reason.INVALID: (400, "InvalidParameter", "BadRequest"),
@@ -81,10 +82,6 @@ _ERRORS: Mapping[Reason, tuple[int, str, str]] = {
 }
 
 
-def _list_of(value: object) -> str | None:
-    return None if isinstance(value, list) and value else "must be a list that is not empty"
-
-
 def _seconds(longest: int) -> Shape:
     def length(value: object) -> str | None:
         return None if value == -1 and not isinstance(value, bool) else integer(4, longest)(value)
@@ -93,7 +90,7 @@ def _seconds(longest: int) -> Shape:
 
 
 _OUTER = Shape(
-    required={"model": text(), "content": _list_of},
+    required={"model": text(), "content": content_list},
     optional={
         "callback_url": url(WEB_URL),
         "ratio": one_of(_RATIOS),
@@ -119,7 +116,7 @@ def _parse(request: Request, raw: bytes) -> Draft:
     model = body["model"]
     if is_unknown_model(model):
         raise Refusal(Reason.NO_MODEL, "the model or endpoint does not exist", field="model")
-    _check_content(body["content"])
+    words = prompt_of(body["content"], _CONTENT)
     kind = next((each for each in _SECONDS if each in model and "seedance" in model), None)
     if kind is not None:
         check_fields(body, _seconds(_SECONDS[kind]))
@@ -127,10 +124,9 @@ def _parse(request: Request, raw: bytes) -> Draft:
         for name in ("seed", "frames"):
             if kind.startswith("2-0") and body.get(name) is not None:
                 raise Refusal(Reason.INVALID, f"{name} is not taken by this model", field=name)
-    words = [item["text"] for item in body["content"] if item.get("type") == "text"]
     return Draft(
         model=model,
-        prompt=" ".join(words),
+        prompt=words,
         body=body,
         clip=clip_of(
             max(1, integer_or(body.get("duration"), 5)), str(body.get("resolution")).upper(), body.get("ratio")
@@ -138,51 +134,6 @@ def _parse(request: Request, raw: bytes) -> Draft:
         callback_url=body.get("callback_url"),
         longest_s=body.get("execution_expires_after") or LONGEST_S,
     )
-
-
-def _check_content(content: list[object]) -> None:
-    """Texts, pictures with a role, videos and sounds. Frames and references are modes that exclude each other."""
-    roles = [_checked_role(item) for item in content]
-    frames = [role for role in roles if role in {"first_frame", "last_frame"}]
-    references = [role for role in roles if role.startswith("reference_")]
-    if frames and references:
-        raise _wrong("content", "frames and references exclude each other")
-    if len(frames) != len(set(frames)) or frames == ["last_frame"]:
-        raise _wrong("content", "takes one first frame, and one last frame beside it")
-    if roles.count("reference_image") > 9 or roles.count("reference_video") > 3 or roles.count("reference_audio") > 3:
-        raise _wrong("content", "takes 9 pictures, 3 videos and 3 sounds at most")
-    if references and set(references) == {"reference_audio"}:
-        raise _wrong("content", "takes no sound alone")
-
-
-def _checked_role(item: object) -> str:
-    """The role of an item of `content`; empty for a text."""
-    if not isinstance(item, dict):
-        raise _wrong("content", "must hold objects")
-    kind = item.get("type")
-    if kind == "text":
-        if not isinstance(item.get("text"), str) or not item["text"].strip():
-            raise _wrong("content.text", "is the prompt and must not be empty")
-        return ""
-    if kind not in {"image_url", "video_url", "audio_url"}:
-        raise _wrong("content.type", "is not known")
-    holder = item.get(kind)
-    link = holder.get("url") if isinstance(holder, dict) else None
-    schemes = (
-        ("https://", "http://", "asset://") if kind == "video_url" else ("https://", "http://", "asset://", "data:")
-    )
-    if not isinstance(link, str) or not link.startswith(schemes):
-        raise _wrong(f"content.{kind}.url", "must be a URL")
-    if kind != "image_url":
-        return f"reference_{kind.removesuffix('_url')}"
-    role = item.get("role") or "first_frame"
-    if role not in _ROLES:
-        raise _wrong("content.role", f"must be one of {', '.join(_ROLES)}")
-    return str(role)
-
-
-def _wrong(field: str, rule: str) -> Refusal:
-    return Refusal(Reason.INVALID, f"{field} {rule}", field=field)
 
 
 def body_of(view: View) -> JsonObject:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from receiver.tasks.model.task import Task
 from submitter.model import TERMINAL, TaskId, TaskState

@@ -37,6 +37,21 @@ PROVIDERS = {
         good="succeeded",
         bad="expired",
     ),
+    "minimax": _Words(
+        video={
+            "model": "MiniMax-H3",
+            "prompt": "a horse at dawn",
+            "resolution": "2K",
+            "duration": 5,
+            "ratio": "16:9",
+        },
+        body=lambda task_id, word: {
+            "task": {"id": task_id, "status": word, "content": {"url": "https://evil.example/v"}}
+        },
+        running="running",
+        good="succeeded",
+        bad="failed",
+    ),
 }
 everywhere = pytest.mark.parametrize("provider", PROVIDERS)
 

@@ -121,7 +121,7 @@ async def test_a_task_not_visible_yet_is_unknown_twice(platform: str) -> None:
     assert PLATFORM_APIS[platform].unknown_id_text in answers[0].text or answers[0].status_code >= 400
 
 
-@everywhere
+@pytest.mark.parametrize("platform", [name for name in PLATFORM_NAMES if PLATFORM_APIS[name].has_words])
 async def test_an_undocumented_word_is_shown_only_while_running(platform: str) -> None:
     async with calling(queued_share=0.0) as caller:
         task_id = await caller.submit(platform, "x #simulate:unknown_state")

@@ -192,7 +192,7 @@ async def test_a_gateway_may_state_an_end_in_its_upstreams_word(platform: str, p
 
 
 def _links(text: str) -> bool:
-    return "/cdn/" in text or "/content" in text
+    return "/cdn/" in text or "/content" in text or ":download" in text
 
 
 @everywhere

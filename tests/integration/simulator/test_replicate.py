@@ -18,7 +18,9 @@ async def submit_to(caller: ApiClient, place: Sink, **more: Any) -> str:
 
 
 def test_the_signature_is_that_of_the_worked_example() -> None:
-    raw = b'{"id":"abc123example0000000000000","status":"succeeded","output":"https://replicate.delivery/example/v.mp4"}'
+    raw = (
+        b'{"id":"abc123example0000000000000","status":"succeeded","output":"https://replicate.delivery/example/v.mp4"}'
+    )
     secret = "whsec_d2hlbmZpbmFsLXJlcGxpY2F0ZS1jaGVjay1rZXktMDE="
     expected = "v1,8y1jcrY7VOPwTmJV9OaGdL2SJzzRQjZ9PgLwiAZ4Ncw="
     assert signature(secret, "msg_whenfinal00000000000001", "1790000000", raw) == expected

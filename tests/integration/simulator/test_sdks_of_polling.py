@@ -1,5 +1,6 @@
 """The published SDKs of providers that are polled, unpatched but for their base URL, against the simulator."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -65,3 +66,63 @@ async def test_runwayml_repeats_a_paid_post_after_a_503_that_created_a_task() ->
         caller.sim.plan("runway", [["reply_proxy_503"]])
         await client.text_to_video.create(model="gen4.5", prompt_text="a horse", ratio="1280:720", duration=5)
         assert len(caller.sim.records().tasks) == 2
+
+
+def _gemini(caller: ApiClient) -> Any:
+    """google-genai 3 has Veo for the enterprise API only."""
+    genai = pytest.importorskip("google.genai")
+    if int(genai.__version__.partition(".")[0]) >= 3:
+        pytest.skip("google-genai 3 has no Veo for the Gemini API")
+    root = caller.sim.base_url("veo").removesuffix("/v1beta")
+    return genai.Client(api_key=caller.sim.key("veo"), http_options={"base_url": root, "api_version": "v1beta"})
+
+
+async def _generated(client: Any, prompt: str = "a horse", *, config: Any = None, **source: Any) -> Any:
+    make = client.models.generate_videos
+    return await asyncio.to_thread(
+        make, model="veo-3.1-generate-preview", source={"prompt": prompt, **source}, config=config
+    )
+
+
+async def test_google_genai_follows_an_operation_to_its_file() -> None:
+    async with calling() as caller:
+        client = _gemini(caller)
+        wanted = {"aspect_ratio": "9:16", "duration_seconds": 6, "negative_prompt": "rain"}
+        made = await _generated(client, config=wanted)
+        waiting = await asyncio.to_thread(client.operations.get, made)
+        caller.sim.finish(made.name)
+        done = await asyncio.to_thread(client.operations.get, made)
+        uri = done.response.generated_videos[0].video.uri
+        name = "files/" + uri.partition("/files/")[2].partition(":")[0]  # the SDK reads it from https addresses only
+        film = await asyncio.to_thread(client.files.download, file=name)
+        [task] = caller.sim.records().tasks
+    assert (waiting.done, done.done, task.task_id) == (None, True, made.name)
+    assert task.body["parameters"] == {"aspectRatio": "9:16", "durationSeconds": 6, "negativePrompt": "rain"}
+    assert film == video_of(made.name, 6)
+
+
+async def test_google_genai_sends_frames_and_references_as_base64() -> None:
+    async with calling() as caller:
+        client = _gemini(caller)
+        picture = {"image_bytes": b"\x89PNG", "mime_type": "image/png"}
+        first = await _generated(client, image=picture, config={"last_frame": picture})
+        references = [{"image": picture, "reference_type": "ASSET"}]
+        second = await _generated(client, "another", config={"reference_images": references})
+        bodies = [caller.sim.records().task(each.name).body["instances"][0] for each in (first, second)]
+    assert set(bodies[0]) == {"prompt", "image", "lastFrame"}
+    assert bodies[1]["referenceImages"][0]["referenceType"] == "ASSET"
+
+
+async def test_google_genai_shows_errors_refusals_and_withheld_videos() -> None:
+    errors = pytest.importorskip("google.genai.errors")
+    async with calling() as caller:
+        client = _gemini(caller)
+        failed, withheld = await _generated(client), await _generated(client, "another")
+        caller.sim.fail(failed.name, message="bad picture")
+        caller.sim.cancel(withheld.name)
+        seen = [await asyncio.to_thread(client.operations.get, each) for each in (failed, withheld)]
+        with pytest.raises(errors.ClientError, match="durationSeconds"):
+            await _generated(client, config={"duration_seconds": 5})
+    assert (seen[0].done, seen[0].error) == (True, {"code": 3, "message": "bad picture"})
+    assert (seen[1].done, seen[1].error, seen[1].response.generated_videos) == (True, None, None)
+    assert seen[1].response.rai_media_filtered_count == 1

@@ -124,7 +124,7 @@ async def test_a_list_has_pages_and_filters() -> None:
 
 
 async def test_every_change_but_a_cancellation_is_posted_with_the_body_of_a_query() -> None:
-    async with calling(speed=200) as caller, sink() as place:
+    async with calling(speed=200, queued_share=0.4) as caller, sink() as place:
         task_id = await caller.submit("seedance", callback_url=place.url)
         posts = await place.wait_for(3)
         body = (await caller.query("seedance", task_id)).json()

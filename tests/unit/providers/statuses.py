@@ -32,6 +32,8 @@ class Form:
     succeeded: str
     #: The document about a task: its id, the word, more members in the task, more beside it.
     document: Callable[[Any, str, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    #: False: a state is told by other means than a word, so nothing can be said of unknown or taught words.
+    has_words: bool = True
     #: Where the link of a success is, as members of the task.
     result: Mapping[str, Any] = field(default_factory=dict)
     #: A row of a list, made of an id, and the whole list: its rows, or ABSENT, and page, size, total and pages of it.

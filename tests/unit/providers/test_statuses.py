@@ -14,16 +14,28 @@ from submitter.providers.hiapi_signature import signature
 from submitter.providers.json_reader import RAW_CAP_BYTES
 from submitter.providers.registry import ADAPTERS
 from tests.unit.providers import recorded
-from tests.unit.providers.statuses import FAILED, LINK, RESULTS, RUNNING, SUCCEEDED, TASK_ID, document, read, seen
+from tests.unit.providers.statuses import (
+    FAILED,
+    FORMS,
+    LINK,
+    RESULTS,
+    RUNNING,
+    SUCCEEDED,
+    TASK_ID,
+    document,
+    read,
+    seen,
+)
 
 every_adapter = pytest.mark.parametrize("adapter", ADAPTERS)
+every_adapter_with_words = pytest.mark.parametrize("adapter", [name for name in ADAPTERS if FORMS[name].has_words])
 NO_REASON = "the provider gave no reason"
 
 
 # Words
 
 
-@every_adapter
+@every_adapter_with_words
 @pytest.mark.parametrize(
     ("word", "state"),
     [
@@ -41,14 +53,14 @@ def test_an_account_can_be_taught_words_in_any_case(adapter: str, word: str, sta
     assert (taught.error is not None) == (state is TaskState.FAILED)
 
 
-@every_adapter
+@every_adapter_with_words
 def test_a_taught_word_goes_before_the_documented_meaning(adapter: str) -> None:
     word = SUCCEEDED[adapter]
     taught = seen(adapter, document(adapter, word, RESULTS[adapter]), state_words={word.lower(): TaskState.RUNNING})
     assert (taught.state, taught.outputs) == (TaskState.RUNNING, ())
 
 
-@every_adapter
+@every_adapter_with_words
 def test_an_unknown_word_is_running_and_never_an_end(adapter: str) -> None:
     found = seen(adapter, document(adapter, "levitating", RESULTS[adapter]))
     assert (found.state, found.is_documented_state, found.raw_state) == (TaskState.RUNNING, False, "levitating")
@@ -140,7 +152,7 @@ def test_no_reply_but_a_2xx_is_a_statement(adapter: str, status: int) -> None:
 # Why a task failed
 
 
-@every_adapter
+@every_adapter_with_words
 @pytest.mark.parametrize(
     ("inner", "top", "error"),
     [
@@ -170,7 +182,7 @@ def test_a_failure_is_believed_with_its_reason_wherever_that_stands(
     assert found.error == TaskError(code=error[0], message=error[1])
 
 
-@every_adapter
+@every_adapter_with_words
 @pytest.mark.parametrize(
     ("inner", "error"),
     [

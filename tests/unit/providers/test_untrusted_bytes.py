@@ -14,7 +14,14 @@ from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
 from submitter.model import Observation, ProviderTaskId
 from submitter.providers.json_reader import http_url
-from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, FETCHES_RESULTS, LISTS_TASKS, VERIFIES_BY_KEYS
+from submitter.providers.registry import (
+    ADAPTERS,
+    ANSWERS_CHALLENGES,
+    CANCELS_TASKS,
+    FETCHES_RESULTS,
+    LISTS_TASKS,
+    VERIFIES_BY_KEYS,
+)
 from tests.unit.providers import recorded
 from tests.unit.providers.statuses import SUCCEEDED, document
 
@@ -70,6 +77,12 @@ KEYS = [
     "results",
     "next",
     "keys",
+    "challenge",
+    "base_resp",
+    "status_code",
+    "file_id",
+    "file",
+    "download_url",
 ]
 WORDS = [
     "success",
@@ -140,6 +153,9 @@ def _check_second_call(adapter: str, reply: HttpReply) -> None:
 
 def _check_callback(adapter: str, body: bytes) -> None:
     callback = Callback(headers=(("x-hiapi-timestamp", "1"), ("x-hiapi-signature", "é")), body=body)
+    if adapter in ANSWERS_CHALLENGES:
+        answer = ANSWERS_CHALLENGES[adapter].challenge_answer(callback)
+        assert answer is None or len(json.dumps(dict(answer))) < 10_000
     if adapter in VERIFIES_BY_KEYS:
         with pytest.raises(CallbackError):
             VERIFIES_BY_KEYS[adapter].verify_callback(callback, recorded.account(adapter), 0, body)

@@ -41,5 +41,7 @@ class PlatformApi:
     checks_input: bool = True
     #: What the fault `result_elsewhere` shows.
     elsewhere: str = '"video_url"'
+    #: False: answers tell a state by other means than a word.
+    has_words: bool = True
     #: What the fault `result_blank` shows.
     blank: str = "my video\\n"

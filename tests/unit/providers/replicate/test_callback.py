@@ -14,9 +14,7 @@ SECRET = "whsec_d2hlbmZpbmFsLXJlcGxpY2F0ZS1jaGVjay1rZXktMDE="
 NOW_MS = 1_790_000_000_000
 SECURED = recorded.account("replicate", webhook_secret=SECRET)
 # The check vector of the contract (shared/providers-more.md, section 10).
-BODY = (
-    b'{"id":"abc123example0000000000000","status":"succeeded","output":"https://replicate.delivery/example/v.mp4"}'
-)
+BODY = b'{"id":"abc123example0000000000000","status":"succeeded","output":"https://replicate.delivery/example/v.mp4"}'
 HEADERS = {
     "webhook-id": "msg_whenfinal00000000000001",
     "webhook-timestamp": "1790000000",

@@ -25,9 +25,7 @@ EXPECTED: dict[str, SubmitOutcome] = {
     "refused_404_detail_alone": _refused(
         Refusal.INVALID, 404, "http_404", "The requested resource could not be found."
     ),
-    "refused_422": _refused(
-        Refusal.INVALID, 422, "Input validation failed", "- input.duration: must be at most 15"
-    ),
+    "refused_422": _refused(Refusal.INVALID, 422, "Input validation failed", "- input.duration: must be at most 15"),
     "refused_429": _refused(
         Refusal.THROTTLED,
         429,

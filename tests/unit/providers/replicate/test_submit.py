@@ -46,7 +46,9 @@ def test_without_a_callback_url_no_callback_is_requested() -> None:
     assert list(json.loads(call.body)) == ["input"]
 
 
-@pytest.mark.parametrize("path", [None, "/predictions", "/models/me/mine/predictions", "/deployments/me/it/predictions"])
+@pytest.mark.parametrize(
+    "path", [None, "/predictions", "/models/me/mine/predictions", "/deployments/me/it/predictions"]
+)
 def test_a_raw_body_passes_unchanged_but_for_the_callback(path: str | None) -> None:
     body = {"version": "me/mine:0123", "input": {"b": [None, True], "a": 1.5}}
     request = RawRequest(body=body, path=path)
