@@ -9,6 +9,10 @@ their sources in `dashscope_events`.
 
 Pitfalls: FAILED and UNKNOWN are HTTP 200; UNKNOWN after 24 h is no failure; an unpaid account is a 400 (`Arrearage`);
 long prompts are cut without an error; times have no zone (read as Beijing time [inferred]).
+Hosts, read 2026-11-26: https://www.alibabacloud.com/help/tc/model-studio/happyhorse-reference-to-video-api-reference
+(2026-10-12) recommends hosts of a workspace and keeps the classic ones; an undated page says that the classic host of
+Singapore, our default, ends soon: https://help.aliyun.com/zh/model-studio/happyhorse-video-edit-api-reference.
+An account's BASE_URL then names another one.
 """
 
 from collections.abc import Iterator
