@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    dashscope_events,
     fal,
     hiapi,
     kie,
@@ -96,7 +97,7 @@ ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
     "kling": kling,
 }
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events, "fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 

@@ -61,7 +61,10 @@ WEBHOOK_SECRETS: Mapping[str, str] = {
 SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
+KEYS_PATHS: Mapping[str, str] = {
+    "dashscope": "/x509_public_certificate_simulated.pem",
+    "fal": "/.well-known/jwks.json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,14 @@ class SimulatorConfig:
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for platform in {*self.keys, *self.webhook_secrets, *self.limits, *self.quota, *self.retention_s}:
+        for platform in {
+            *self.keys,
+            *self.webhook_secrets,
+            *self.account_callback_urls,
+            *self.limits,
+            *self.quota,
+            *self.retention_s,
+        }:
             check_platform(platform)
 
     def key(self, platform: str) -> str:

@@ -123,6 +123,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_reset",),),
         (("unknown_state",),),
     ),
+    "veo": (
+        _NONE,
+        (("submit_429",), ()),
+        (("query_429",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("query_html",),),
+    ),
     "kling": (
         _NONE,
         (("callback_lost",),),
