@@ -14,6 +14,7 @@ from submitter.providers import (
     modelstream,
     newapi,
     newapi_statuses,
+    replicate,
     runway,
     seedance,
     tokenbay,
@@ -46,6 +47,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "runway": runway,
     "veo": veo,
     "fal": fal,
+    "replicate": replicate,
     "kling": kling,
     "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
@@ -56,6 +58,7 @@ LISTS_TASKS: Mapping[str, ListsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
     "minimax": minimax,
+    "replicate": replicate,
 }
 
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
@@ -66,6 +69,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "minimax": minimax,
     "runway": runway,
     "fal": fal,
+    "replicate": replicate,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -100,6 +104,7 @@ SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "replicate": replicate.ORIGIN,
     "kling": kling.ORIGIN,
     "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,

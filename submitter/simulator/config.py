@@ -25,6 +25,7 @@ PLATFORMS = (
     "minimax",
     "runway",
     "fal",
+    "replicate",
     "kling",
     "kie",
 )
@@ -40,6 +41,7 @@ BASE_PATHS: Mapping[str, str] = {
     "seedance": "/seedance/api/v3",
     "minimax": "/minimax",
     "fal": "/fal",
+    "replicate": "/replicate/v1",
     "kling": "/kling",
     "kie": "/kie/api/v1",
 }
@@ -50,6 +52,7 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
     "veo": "whsec_c2ltLXZlby13ZWJob29rLXNlY3JldC0w",
+    "replicate": "whsec_c2ltLXJlcGxpY2F0ZS13ZWJob29rLXNlY3JldA==",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
     "kie": "sim-kie-webhook-secret",
 }
@@ -93,6 +96,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "seedance": Limit(concurrent=120),
     "minimax": UNLIMITED,
     "fal": UNLIMITED,
+    "replicate": Limit(requests=600, window_s=60.0),
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
@@ -104,6 +108,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
     "kie": 14 * DAY_S,
+    "replicate": 3_600.0,
 }
 
 

@@ -37,6 +37,7 @@ MODELS = {
     "seedance": "dreamina-seedance-2-0-260128",
     "minimax": "MiniMax-H3",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",
+    "replicate": "kwaivgi/kling-v3-video",
     "kling": "kling-3.0",
     "kie": "happyhorse/text-to-video",
 }

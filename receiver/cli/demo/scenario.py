@@ -163,6 +163,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_500",),),
         (("reply_truncated",),),
     ),
+    "replicate": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_duplicated",),),
+        (("fail",),),
+        (("callback_lost", "query_html"),),
+        (("result_elsewhere", "unknown_state"),),
+    ),
 }
 
 #: The burst meets these, and then none.
