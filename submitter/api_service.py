@@ -24,8 +24,10 @@ class ModelLimits(ApiModel):
     Chinese character weighs 2 and any other 1, and `prompt_characters` are the longest prompt, null meaning that none
     is documented so; an empty `only_durations` means that all of `durations` are offered. Both are in seconds.
     `reference_images` counts pictures, `negative_prompt` characters. A `first_frame` is required where it is true,
-    unless `first_frame_optional`; `ratio_for_text` means that a ratio excludes a first frame, `required` names further
-    members that must be given.
+    unless `first_frame_optional`; `ratio_for_text` means that a ratio excludes a first frame, `ratio_without_frame`
+    that it must be given where there is none, `text_ratios` are those of a prompt alone where they differ, and
+    `resolution_for_frame` means that a resolution needs a first frame. `required` names further members that must be
+    given.
     """
 
     provider: str
@@ -45,6 +47,9 @@ class ModelLimits(ApiModel):
     last_frame: bool
     frames_exclude_references: bool
     ratio_for_text: bool
+    ratio_without_frame: bool
+    text_ratios: tuple[str, ...]
+    resolution_for_frame: bool
     audio: bool
     required: tuple[str, ...]
     image_schemes: tuple[str, ...]

@@ -267,3 +267,5 @@ class ListPage:
     rows: tuple[ListedTask, ...]
     #: Whether the provider says that older tasks are on further pages.
     has_more: bool
+    #: Until when the same query, for its first page again, brings them; None where pages have numbers.
+    older_than_ms: int | None = None

@@ -156,7 +156,7 @@ class Intake:
         incoming = IncomingObservation(
             observation=redact_observation(observation, configured.account.secrets),
             expected_task_id=None if token is None else token.task_id,
-            allow_adoption=observation.signature_verified,
+            allow_adoption=observation.signature_verified and not configured.adapter.CAPABILITIES.account_callback,
             next_poll_of=None if observation.state in ENDED else self.next_poll_of,
         )
         if observation.without_result:

@@ -5,7 +5,7 @@ the provider may have new keys, but not more often than every REFETCH_MS: so a w
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -84,10 +84,11 @@ class ProviderKeys:
                 document = await self._fetch(url, account)
             except KeysNotFetched as error:
                 self._failed[url] = _Failed(self.clock(), str(error))
+                self._forget_oldest(self._failed)
                 raise
             self._failed.pop(url, None)
             self._fetched[url] = fetched = _Fetched(document, self.clock())
-            self._forget_oldest()
+            self._forget_oldest(self._fetched)
             return fetched
 
     async def _fetch(self, url: str, account: Account) -> bytes:
@@ -102,9 +103,10 @@ class ProviderKeys:
             raise KeysNotFetched(f"the keys of {url} broke off, or are longer than keys can be")
         return reply.body
 
-    def _forget_oldest(self) -> None:
-        while len(self._fetched) > MOST_DOCUMENTS:
-            oldest = next(iter(self._fetched))
+    def _forget_oldest(self, known: Collection[str]) -> None:
+        """Of those that were fetched, or failed: where a callback names the address, its sender can name many."""
+        while len(known) > MOST_DOCUMENTS:
+            oldest = next(iter(known))
             for of_urls in (self._fetched, self._failed, self._locks):
                 of_urls.pop(oldest, None)
 

@@ -193,13 +193,14 @@ class LostSubmits:
 
     async def _read(self, reader: _Reader, span: Window, since_ms: int) -> Listing:
         rows: dict[ProviderTaskId, ListedTask] = {}
-        now_ms = self.clock() + 999  # lists take whole seconds, and the current one has begun
+        until_ms = min(span.until_ms, self.clock() + 999)  # lists take whole seconds, and the current one has begun
+        number = 1
         problem = f"its list is longer than {PAGES_MOST} pages"
-        for number in range(1, PAGES_MOST + 1):
+        for _ in range(PAGES_MOST):
             if reader.pages.left == 0:
                 problem = f"{PAGES_IN_ALL} pages were read in all; search again for the rest"
                 break
-            page = await self._page(reader, Window(since_ms=since_ms, until_ms=min(span.until_ms, now_ms)), number)
+            page = await self._page(reader, Window(since_ms=since_ms, until_ms=until_ms), number)
             if isinstance(page, str):
                 problem = page
                 break
@@ -209,6 +210,7 @@ class LostSubmits:
             if not page.has_more or len(rows) == before or any(_is_older(row, since_ms) for row in page.rows):
                 problem = ""
                 break
+            until_ms, number = (until_ms, number + 1) if page.older_than_ms is None else (page.older_than_ms, 1)
         return Listing(rows=tuple(rows.values()), listed=len(rows), problem=problem)
 
     async def _page(self, reader: _Reader, span: Window, number: int) -> ListPage | str:

@@ -21,7 +21,17 @@ from receiver.web.openapi import build_document
 from receiver.web.routes import ROUTES
 
 
-def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str], None]) -> Starlette:
+def _nothing(_services: Services) -> None:
+    """Nothing is done with services that were opened."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    with_worker: bool,
+    show_key: Callable[[str], None],
+    on_open: Callable[[Services], None] = _nothing,
+) -> Starlette:
     """Return the application of a process; its lifespan opens and closes everything.
 
     `with_worker`: it also runs the periodic jobs. `show_key` gets the first API key when one is made.
@@ -36,6 +46,7 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
             present(services, "serve" if with_worker else "web"),
             AsyncExitStack() as stack,
         ):
+            on_open(services)
             if with_worker:
                 await stack.enter_async_context(working(services))
             yield services

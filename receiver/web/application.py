@@ -96,7 +96,11 @@ def make_application(
         ):
             app.state.bodies = Bodies.of(services.settings)
             app.callbacks = app.state.callbacks = CallbackTaker(
-                services.intake, app.state.bodies, services.metrics, services.reporter.spans
+                services.intake,
+                app.state.bodies,
+                services.metrics,
+                services.reporter.spans,
+                services.settings.public_url,
             )
             app.state.on_store_error = None
             app.state.media_slots = MediaSlots()
@@ -169,7 +173,7 @@ class Application(Starlette):
         provider = address[1].decode()
         token = None if address[2] is None else address[2].decode()
         try:
-            outcome = await self.callbacks.take(provider, token, scope["headers"], receive)
+            outcome = await self.callbacks.take(provider, token, scope, receive)
             self.callbacks.count(provider, outcome, perf_counter() - started_s)
             if not isinstance(outcome, Accepted | Challenged):
                 self.callbacks.tell(provider, outcome, trace.request_id)

@@ -11,7 +11,7 @@ from typing import assert_never
 
 import structlog
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import (
@@ -55,8 +55,9 @@ Refusal = Unauthenticated | Malformed | KeysUnavailable | UnknownProvider | Task
 class CallbackTaker:
     """One for a process."""
 
-    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics, spans: Spans) -> None:
+    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics, spans: Spans, public_url: str | None) -> None:
         self._intake = intake
+        self._public_url = public_url
         self._bodies = bodies
         self._metrics = metrics
         self._spans = spans
@@ -64,9 +65,7 @@ class CallbackTaker:
         self._duration = metrics.distribution("whenfinal_callback_duration_seconds")
         self._refusal_lines = BoundedLines(_tell_other_refusals)
 
-    async def take(
-        self, provider: str, token: str | None, headers: list[tuple[bytes, bytes]], receive: Receive
-    ) -> IntakeOutcome:
+    async def take(self, provider: str, token: str | None, scope: Scope, receive: Receive) -> IntakeOutcome:
         """Take a callback with a token in its path or, from a provider that signs, without one.
 
         The token is checked before the body is read, because anybody can send a body. Raise a problem for a body that
@@ -76,17 +75,19 @@ class CallbackTaker:
         if not isinstance(admitted, Admitted):
             return admitted
         if not self._spans.is_on:
-            return await self._take(admitted, headers, receive)
-        given = [value.decode("latin-1") for name, value in headers if name == b"traceparent"]
+            return await self._take(admitted, scope, receive)
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
         task_id = None if admitted.token is None else admitted.token.task_id
         about = {"whenfinal.provider": provider}
         with self._spans.about("callback", task_id, about, incoming=given[0] if given else None):
-            return await self._take(admitted, headers, receive)
+            return await self._take(admitted, scope, receive)
 
-    async def _take(self, admitted: Admitted, headers: list[tuple[bytes, bytes]], receive: Receive) -> IntakeOutcome:
+    async def _take(self, admitted: Admitted, scope: Scope, receive: Receive) -> IntakeOutcome:
+        headers = scope["headers"]
         pool = self._bodies.unproved if admitted.token is None else self._bodies.callbacks
         async with Reading(receive, headers, pool) as body:
-            callback = _callback_of(_readable(headers), body, pool.max_bytes)
+            url = None if self._public_url is None else _address(self._public_url, scope)
+            callback = _callback_of(Callback(headers=_readable(headers), body=body, url=url), pool.max_bytes)
             if has_too_many_marks(callback.body):
                 return await self._intake.leave_unread(admitted, "the body holds too many values")
             return await self._intake.take(admitted, callback)
@@ -128,7 +129,7 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Respons
     taker: CallbackTaker = request.app.state.callbacks
     token = request.path_params.get("token")
     began_s = perf_counter()
-    outcome = await taker.take(provider, token, request.scope["headers"], request.receive)
+    outcome = await taker.take(provider, token, request.scope, request.receive)
     taker.count(provider, outcome, perf_counter() - began_s)
     if isinstance(outcome, Accepted):
         return _response(outcome.verdict)
@@ -138,16 +139,26 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Respons
     raise _problem_of(outcome)
 
 
-def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
+def _address(public_url: str, scope: Scope) -> str:
+    """The address that a provider posted to: of the public URL and not of the `Host` field, which anybody can write."""
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    below = path[max(0, path.find(_BELOW_PUBLIC_URL)) :]  # a proxy may have put a prefix before it
+    return public_url + (below + b"?" + query if query else below).decode("latin-1")
+
+
+_BELOW_PUBLIC_URL = b"/callbacks/"
+
+
+def _callback_of(came: Callback, max_bytes: int) -> Callback:
     """Raise a 413 problem for a body that unpacks to more than `max_bytes`."""
-    came = Callback(headers=headers, body=body)
     coding = came.header("content-encoding")
     if coding is None:
         return came
-    content = unpacked(body, coding, cap_bytes=max_bytes)
+    content = unpacked(came.body, coding, cap_bytes=max_bytes)
     if content is None:
         raise Problem(Kind.TOO_LARGE, f"The body may unpack to {max_bytes} bytes at most.")
-    return replace(came, body=content, packed=body)
+    return replace(came, body=content, packed=came.body)
 
 
 def _readable(raw: list[tuple[bytes, bytes]]) -> Headers:

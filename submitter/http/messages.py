@@ -70,6 +70,8 @@ class Callback(Received):
     headers: Headers = field(default=(), repr=False)
     #: As it is read: unpacked, but not changed otherwise.
     body: bytes = b""
+    #: The address that it was posted to, below the public URL that the provider was given; None: there is no such URL.
+    url: str | None = field(default=None, repr=False)
     #: As it came, where that is packed.
     packed: bytes | None = field(default=None, repr=False)
 

@@ -4,11 +4,15 @@ Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generat
 create-task (seed 001) and query-result, with the text-to-video and image-to-video siblings for their fields;
 https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks for list, cancel, the 20 requests a second
 of a whole account and the 24 h of retention; https://www.alibabacloud.com/help/en/model-studio/error-code;
-https://help.aliyun.com/en/model-studio/async-task-api for the event; the SDK dashscope-sdk-python for SUSPENDED and for
-`results[]`, which other asynchronous models answer with.
+the SDK dashscope-sdk-python for SUSPENDED and for `results[]`, which other asynchronous models answer with. Events have
+their sources in `dashscope_events`.
 
 Pitfalls: FAILED and UNKNOWN are HTTP 200; UNKNOWN after 24 h is no failure; an unpaid account is a 400 (`Arrearage`);
 long prompts are cut without an error; times have no zone (read as Beijing time [inferred]).
+Hosts, read 2026-11-26: https://www.alibabacloud.com/help/tc/model-studio/happyhorse-reference-to-video-api-reference
+(2026-10-12) recommends hosts of a workspace and keeps the classic ones; an undated page says that the classic host of
+Singapore, our default, ends soon: https://help.aliyun.com/zh/model-studio/happyhorse-video-edit-api-reference.
+An account's BASE_URL then names another one.
 """
 
 from collections.abc import Iterator
@@ -86,6 +90,7 @@ CAPABILITIES = Capabilities(
     callback=False,  # EventBridge is set up once for an account; a submit cannot name an address
     account_callback=True,
     account_callback_steps=dashscope_events.STEPS,
+    keys_url=dashscope_events.KEYS_URL,
     idempotency_s=None,
     retention_s=86_400.0,
     # A task takes 1 to 5 minutes and the query page advises 15 s; the SDK's loop never waits more than 5 s.
@@ -189,9 +194,9 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
-    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret.
+    """Read an AsyncTaskFinish event. It holds neither URL nor error text, so a poll must fetch them.
 
-    The event holds neither URL nor error text, so a poll must fetch them.
+    Its times are texts on the page, and unix milliseconds in the list of tasks, which has members of the same names.
     """
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
@@ -202,13 +207,14 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")
     state, is_documented = read_state(word, account, STATES, OTHER_STATES)
+    ended = at(event, "data", "end_time")
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=found),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,
         is_documented_state=is_documented or word.lower() == _NOT_KNOWN,
-        completed_at_ms=ms_from_ms(at(event, "data", "end_time")),
+        completed_at_ms=_beijing_ms(ended) or ms_from_ms(ended),
         without_result=True,
         raw=capped(callback.body),
     )

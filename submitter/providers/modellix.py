@@ -10,7 +10,9 @@ Pitfalls: `duration` in a result is milliseconds of work; a second or third task
 is in the page and gone from the vendor's newer client, so a submit that finds no route is sent to the other path too
 (`build_other_submit`), and the option `path` says which comes first; queries have one path in all documents; there is
 neither a list nor an idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no
-document.
+document. The vendor's plugin (Modellix/modellix-plugin 3.9.1, read 2026-11-26) says never to repeat a paid POST, also
+after 429 and 503; its client counts a 429 as "not created", and so does this module. The plugin names no state beside
+pending, processing, success and failed.
 """
 
 from collections.abc import Mapping

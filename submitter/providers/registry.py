@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from submitter.providers import (
     dashscope,
+    dashscope_events,
     fal,
     hiapi,
     kie,
@@ -14,6 +15,7 @@ from submitter.providers import (
     modelstream,
     newapi,
     newapi_statuses,
+    replicate,
     runway,
     seedance,
     tokenbay,
@@ -47,6 +49,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "runway": runway,
     "veo": veo,
     "fal": fal,
+    "replicate": replicate,
     "kling": kling,
     "kie": kie,
     "newapi": newapi,  # any other new-api gateway; the account must set its base URL
@@ -57,6 +60,7 @@ LISTS_TASKS: Mapping[str, ListsTasks] = {
     "dashscope": dashscope,
     "seedance": seedance,
     "minimax": minimax,
+    "replicate": replicate,
 }
 
 FINDS_BY_OWN_ID: Mapping[str, FindsByOwnId] = {"kling": kling}
@@ -67,6 +71,7 @@ CANCELS_TASKS: Mapping[str, CancelsTasks] = {
     "minimax": minimax,
     "runway": runway,
     "fal": fal,
+    "replicate": replicate,
 }
 
 HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
@@ -95,13 +100,14 @@ ANSWERS_CHALLENGES: Mapping[str, AnswersChallenges] = {
     "kling": kling,
 }
 
-VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"fal": fal}
+VERIFIES_BY_KEYS: Mapping[str, VerifiesByKeys] = {"dashscope": dashscope_events, "fal": fal}
 
 SIGNS_REQUESTS: Mapping[str, SignsRequests] = {"kling": kling}
 
 ORIGINS: Mapping[str, OriginPlaces] = {
     "hiapi": hiapi.ORIGIN,
     "dashscope": dashscope.ORIGIN,
+    "replicate": replicate.ORIGIN,
     "kling": kling.ORIGIN,
     "kie": kie.ORIGIN,
     "modelstream": newapi_statuses.ORIGIN,

@@ -5,6 +5,7 @@ provider are in its adapter.
 """
 
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from submitter.providers.json_reader import ITEMS_CAP, at, http_url, text
 from submitter.values import value
@@ -23,6 +24,12 @@ _MEMBERS: tuple[tuple[str, str], ...] = (
 )
 
 _KIND_OF = dict(_MEMBERS)
+
+_LEVELS = 6  # of objects and lists in one another
+
+_KIND_BY_END = dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "avif"), "image") | dict.fromkeys(
+    ("mp3", "wav", "m4a", "ogg", "flac", "aac"), "audio"
+)
 
 
 @value
@@ -52,6 +59,33 @@ def first_links(holder: object, *places: Place, resolve: Callable[[object], str 
         if found := links(holder, place, resolve=resolve):
             return found
     return ()
+
+
+def links_anywhere(value: object) -> tuple[Link, ...]:
+    """Return every link in a value of any form, each URL once, the outer ones first.
+
+    The type is read from the end of the URL's path; a link that ends otherwise is taken for a video. It goes level by
+    level, because recursion would fail on a deep value, and at most `json_reader.ITEMS_CAP` links and values in one
+    object or list count.
+    """
+    found: dict[str, Link] = {}
+    level = [value]
+    for _ in range(_LEVELS):
+        for each in level:
+            url = http_url(each)
+            if url and len(found) < ITEMS_CAP:
+                found.setdefault(url, Link(url=url, type=_kind_by_end(url)))
+        level = [child for each in level for child in _children(each)][: ITEMS_CAP**2]
+    return tuple(found.values())
+
+
+def _children(value: object) -> Sequence[object]:
+    children = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return children[:ITEMS_CAP]
+
+
+def _kind_by_end(url: str) -> str:
+    return _KIND_BY_END.get(urlsplit(url).path.rpartition(".")[2].lower(), "video")
 
 
 def _at(holder: object, place: Place, kind: str, resolve: Callable[[object], str | None]) -> Sequence[Link]:

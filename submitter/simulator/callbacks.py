@@ -27,6 +27,12 @@ _OTHER = {Phase.SUCCEEDED: Phase.FAILED, Phase.FAILED: Phase.SUCCEEDED}
 _LOOKS_EVERY_S = 0.02  # for the next change of a task
 
 
+def target_of(task: Task) -> str:
+    """The URL that the task's callbacks are posted to."""
+    url = task.draft.callback_url or ""
+    return f"{url}/?source={task.platform}" if "callback_odd_form" in task.faults else url
+
+
 def unsigned(world: World, task: Task, time_s: float, body: bytes) -> Mapping[str, str]:
     """No headers beside the usual ones."""
     return {}
@@ -138,9 +144,7 @@ async def _deliver(world: World, task: Task, rules: CallbackRules, body: bytes, 
         if rules.signs_anew and world.config.signs_attempts_anew:
             headers = _headers(world, task, rules, body)
         time_ms = milliseconds(world.now_s())
-        url = task.draft.callback_url or ""
-        odd_url = f"{url}/?source={task.platform}" if "callback_odd_form" in task.faults else url
-        status, error = await _post(world, odd_url, body, headers)
+        status, error = await _post(world, target_of(task), body, headers)
         attempt = CallbackAttempt(time_ms=time_ms, number=number, reported=reported.value, status=status, error=error)
         task.callbacks.append(attempt)
         task.posted.set()

@@ -26,6 +26,7 @@ PLATFORMS = (
     "minimax-v1",
     "runway",
     "fal",
+    "replicate",
     "kling",
     "kie",
 )
@@ -42,6 +43,7 @@ BASE_PATHS: Mapping[str, str] = {
     "minimax": "/minimax",
     "minimax-v1": "/minimax-v1",
     "fal": "/fal",
+    "replicate": "/replicate/v1",
     "kling": "/kling",
     "kie": "/kie/api/v1",
 }
@@ -52,6 +54,7 @@ DAY_S = 86_400.0
 WEBHOOK_SECRETS: Mapping[str, str] = {
     "hiapi": "sim-hiapi-webhook-secret",
     "veo": "whsec_c2ltLXZlby13ZWJob29rLXNlY3JldC0w",
+    "replicate": "whsec_c2ltLXJlcGxpY2F0ZS13ZWJob29rLXNlY3JldA==",
     "kling": "whsec_c2ltLWtsaW5nLXdlYmhvb2stc2VjcmV0",
     "kie": "sim-kie-webhook-secret",
 }
@@ -60,7 +63,10 @@ WEBHOOK_SECRETS: Mapping[str, str] = {
 SECRET_KEYS: Mapping[str, str] = {"kling": "sim-kling-secret-key"}
 
 #: Where the public keys of the platforms are that sign callbacks with a private one, below the base path.
-KEYS_PATHS: Mapping[str, str] = {"fal": "/.well-known/jwks.json"}
+KEYS_PATHS: Mapping[str, str] = {
+    "dashscope": "/x509_public_certificate_simulated.pem",
+    "fal": "/.well-known/jwks.json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,7 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "minimax": UNLIMITED,
     "minimax-v1": UNLIMITED,
     "fal": UNLIMITED,
+    "replicate": Limit(requests=600, window_s=60.0),
     "kling": Limit(concurrent=20),
     "kie": Limit(requests=20, window_s=10.0, counts="submits"),
 }
@@ -104,6 +111,7 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "kling": 30 * DAY_S,
     "fal": 3_600.0,
     "kie": 14 * DAY_S,
+    "replicate": 3_600.0,
 }
 
 
@@ -174,7 +182,14 @@ class SimulatorConfig:
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for platform in {*self.keys, *self.webhook_secrets, *self.limits, *self.quota, *self.retention_s}:
+        for platform in {
+            *self.keys,
+            *self.webhook_secrets,
+            *self.account_callback_urls,
+            *self.limits,
+            *self.quota,
+            *self.retention_s,
+        }:
             check_platform(platform)
 
     def key(self, platform: str) -> str:

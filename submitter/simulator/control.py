@@ -23,6 +23,8 @@ async def front_page(request: Request) -> Response:
         lines.append(f"{platform:12} {origin_of(request)}{path}  key {world.config.key(platform)}")
     secrets = {platform: world.config.webhook_secret(platform) for platform in WEBHOOK_SECRETS}
     lines += [f"{platform} signs its callbacks with {secret or 'nothing'}" for platform, secret in secrets.items()]
+    addresses = world.account_callback_urls.items()
+    lines += [f"{platform} posts the callbacks of its account to {url}" for platform, url in addresses]
     lines += ["", "GET /_simulator/books, GET /_simulator/faults, POST /_simulator/plan,"]
     lines += ["POST /_simulator/tasks/{task_id}/finish, .../fail, .../cancel", ""]
     return PlainTextResponse("\n".join(lines))

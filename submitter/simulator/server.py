@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.routing import Mount
 
 from submitter.simulator import control, media
-from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.config import BASE_PATHS, SimulatorConfig, check_platform
 from submitter.simulator.platforms import (
     dashscope,
     fal,
@@ -27,6 +27,7 @@ from submitter.simulator.platforms import (
     minimax_v1,
     modellix,
     modelstream,
+    replicate,
     runway,
     seedance,
     tokenbay,
@@ -42,6 +43,7 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
+    "replicate": replicate.ROUTES,
     "kie": kie.ROUTES,
     "fal": fal.ROUTES,
     "kling": kling.ROUTES,
@@ -92,6 +94,10 @@ class Simulator:
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
         """Set the faults of the next submits at `platform`, in order of arrival; an idempotent replay uses up none."""
         self._world.plan(platform, faults)
+
+    def call_account_back(self, platform: str, url: str) -> None:
+        """Post the callbacks of the account at `platform` to this address, about tasks that are submitted from now."""
+        self._world.account_callback_urls[check_platform(platform)] = url
 
     def records(self) -> Records:
         """Return a record of everything that happened so far."""

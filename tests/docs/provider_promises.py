@@ -22,4 +22,16 @@ PROVIDER_PROMISES: tuple[tuple[str, str], ...] = (
         "The result that needs a second call follows the end at once, and an end without it is polled again",
         "tests/integration/submitter/test_provider_calls.py::test_an_end_whose_result_fails_is_no_answer",
     ),
+    (
+        "A task in a state that no document names is not canceled where that could destroy it",
+        "tests/integration/reconcile/test_runway_over_sockets.py::test_a_task_in_a_state_that_no_document_names_is_not_deleted",
+    ),
+    (
+        "A video that a safety filter withheld ends its task as failed, also where the provider reports it as no error",
+        "tests/integration/callbacks/test_veo_over_sockets.py::test_a_withheld_video_is_found_by_polling_alone",
+    ),
+    (
+        "An event without a result ends nothing before a poll has brought the result",
+        "tests/integration/callbacks/test_veo_over_sockets.py::test_an_event_before_the_end_ends_nothing",
+    ),
 )

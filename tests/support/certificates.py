@@ -6,8 +6,22 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
+
+
+def certificate_of(key: CertificateIssuerPrivateKeyTypes, common_name: str = "signer") -> bytes:
+    """In PEM form, signed by itself."""
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]), dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+    made = (
+        builder.serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
 
 
 def write_certificate(folder: Path, common_name: str, hosts: Iterable[str]) -> None:

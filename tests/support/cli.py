@@ -194,5 +194,5 @@ def read_settings(simulator: Process) -> dict[str, str]:
 
 def request_line(prompt: str = "a fox", provider: str = "hiapi", **more: Any) -> str:
     """One line of JSON."""
-    models = {"hiapi": "happyhorse-1.1/text-to-video", "tokenbay": "happyhorse-1.0-t2v"}
-    return json.dumps({"provider": provider, "video": {"model": models[provider], "prompt": prompt}, **more})
+    model = "happyhorse-1.1/text-to-video" if provider == "hiapi" else "happyhorse-1.0-t2v"
+    return json.dumps({"provider": provider, "video": {"model": model, "prompt": prompt}, **more})

@@ -38,6 +38,7 @@ MODELS = {
     "minimax": "MiniMax-H3",
     "minimax-v1": "MiniMax-Hailuo-2.3",
     "fal": "alibaba/happy-horse/v1.1/text-to-video",
+    "replicate": "kwaivgi/kling-v3-video",
     "kling": "kling-3.0",
     "kie": "happyhorse/text-to-video",
 }

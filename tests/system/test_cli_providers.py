@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from receiver.runtime.store import open_store
@@ -169,3 +170,13 @@ def test_the_callback_address_of_an_account_is_shown_with_its_steps(simulated: C
     assert (refused.status, refused.out) == (1, "")
     assert "n account at HiAPI has no callback address of its own: each submit names one" in refused.err
     assert cli.run("callbacks", "address", "dashscop").status == 2
+
+
+def test_the_settings_that_simulate_prints_give_the_address_that_it_calls_back(
+    simulated: Cli, simulator_settings: dict[str, str]
+) -> None:
+    assert simulated.run("migrate").status == 0
+    cli = simulated.with_settings(WHENFINAL_PUBLIC_URL=simulator_settings["WHENFINAL_PUBLIC_URL"])
+    (address, *_) = cli.run("callbacks", "address", "dashscope").out.splitlines()
+    origin = httpx.URL(simulator_settings["HIAPI_BASE_URL"]).copy_with(path="/")
+    assert f"dashscope posts the callbacks of its account to {address}\n" in httpx.get(origin, trust_env=False).text

@@ -6,13 +6,16 @@ import signal
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from submitter import SyncClient
 from submitter.model import TaskState
+from submitter.providers.registry import ADAPTERS
+from submitter.simulator import PLATFORMS
 from tests.support.cli import OPERATOR, TIMEOUT_S, Cli, Process, request_line
 
-PORT_OF_SIMULATOR = re.compile(r"simulating 5 platforms on http://127\.0\.0\.1:(\d+);")
+PORT_OF_SIMULATOR = re.compile(r"simulating [0-9]+ platforms on http://127\.0\.0\.1:(\d+);")
 COMMAND = ("serve", "--simulate", "--port", "0")
 
 
@@ -66,6 +69,22 @@ def test_a_new_user_submits_lists_and_stops_and_nothing_stays(cli: Cli, temporar
     assert (cli.files(), list(temporary.iterdir())) == (set(), [])
 
 
+def test_an_event_of_an_account_reaches_the_service_without_any_setting(cli: Cli) -> None:
+    with cli.running(*COMMAND) as server:
+        simulator = f"http://127.0.0.1:{_simulator_port(server)}"
+        with SyncClient(server.url, _exported(server)["WHENFINAL_API_KEY"]) as client:
+            task = client.submit(**json.loads(request_line(provider="dashscope")), wait_s=TIMEOUT_S)
+            theirs = client.tasks.get(task.id).provider_task_id
+            address = client.providers.callback_address("dashscope").address
+        assert task.state is TaskState.SUCCEEDED
+        books = httpx.get(f"{simulator}/_simulator/books", trust_env=False).json()["tasks"]
+        while not (posted := next(each for each in books if each["task_id"] == theirs)["callbacks"]):
+            books = httpx.get(f"{simulator}/_simulator/books", trust_env=False).json()["tasks"]
+        assert posted[0]["status"] in {200, 204}
+        front = httpx.get(simulator, trust_env=False).text
+        assert f"dashscope posts the callbacks of its account to {address}" in front
+
+
 def test_a_webhook_reaches_a_listener_on_this_machine(cli: Cli) -> None:
     with cli.running(*COMMAND) as server:
         shell = Cli(folder=cli.folder, environment=_exported(server))
@@ -97,7 +116,9 @@ def test_no_other_provider_is_used_whatever_is_set(cli: Cli) -> None:
         "WHENFINAL_API_KEYS": f"test:submit+read+operate:{OPERATOR}",
     }
     with cli.with_settings(**real).running(*COMMAND) as server:
-        names = "hiapi (callback), dashscope (polled), modellix (polled), modelstream (polled), tokenbay (polled)"
+        names = ", ".join(
+            f"{name} ({'callback' if ADAPTERS[name].CAPABILITIES.callback else 'polled'})" for name in PLATFORMS
+        )
         assert server.line_with("serving").strip().endswith(f"providers: {names}")
         with SyncClient(server.url, OPERATOR) as client:
             assert client.submit(**json.loads(request_line()), wait_s=TIMEOUT_S).state is TaskState.SUCCEEDED

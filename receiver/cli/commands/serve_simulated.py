@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from receiver.cli.commands.serve import bound, say, say_serving, show_first_key, told_as_logged
-from receiver.cli.commands.simulate import provider_settings
+from receiver.cli.commands.simulate import call_accounts_back, provider_settings
 from receiver.cli.console import note
 from receiver.cli.ledger import ledger_named
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
+from receiver.runtime.services import Services
 from receiver.web import server
 from receiver.web.app import create_app
 from submitter.simulator import PLATFORMS, Simulator, SimulatorConfig, running
@@ -40,7 +41,12 @@ async def _serve(listener: socket.socket, folder: str) -> None:
         ledger = _TEMPORARY if folder in settings.database.url else _KEPT
         text = f"simulating {len(PLATFORMS)} platforms on {simulator.origin}; {ledger}; stop with Ctrl-C"
         say(settings, "simulating", text, url=simulator.origin, ledger=ledger)
-        app = create_app(settings, with_worker=True, show_key=partial(_show_key, settings, url))
+        app = create_app(
+            settings,
+            with_worker=True,
+            show_key=partial(_show_key, settings, url),
+            on_open=partial(_call_accounts_back, simulator),
+        )
         with ledger_named(settings):
             ready = partial(say_serving, settings, server.address_of(listener))
             await server.serve(app, listener, config=server.server_config(app), on_listening=ready)
@@ -56,6 +62,12 @@ def _settings(simulator: Simulator, config: SimulatorConfig, url: str, folder: s
     public = {"WHENFINAL_PUBLIC_URL": url if is_loopback(url) else ""}
     instead = {"WHENFINAL_PROVIDERS": ",".join(PLATFORMS), **public, **provider_settings(simulator, config)}
     return load_settings(defaults=defaults, instead=instead)
+
+
+def _call_accounts_back(simulator: Simulator, services: Services) -> None:
+    if services.settings.public_url is not None:
+        accounts = {name: configured.account.adapter for name, configured in services.providers.items()}
+        call_accounts_back(simulator, services.settings.public_url, services.secret_keys, accounts)
 
 
 def _from_here(listener: socket.socket) -> str:

@@ -2,16 +2,21 @@
 
 import asyncio
 import errno
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
 
+from receiver.callbacks.model import make_account_callback_url
 from receiver.cli.console import USAGE, CommandFailed, note, show
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.cli.options import Pair, parse_pair, parsed_option
 from receiver.cli.simulated_accounts import account_settings
+from submitter.providers.registry import ADAPTERS
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
+
+PUBLIC_URL = "http://127.0.0.1:8000"  # where `whenfinal serve` listens unless it is told otherwise
 
 Faults = Annotated[
     list[Pair] | None,
@@ -48,15 +53,28 @@ def simulate(
 async def _serve(config: SimulatorConfig, host: str, port: int) -> None:
     with stopped_by_signal() as stopped:
         async with running(config, host, port) as simulator:
-            show(*environment_lines(simulator, config))
+            secret_key = secrets.token_urlsafe(32)
+            call_accounts_back(simulator, PUBLIC_URL, [secret_key], {name: name for name in PLATFORMS})
+            show(*environment_lines(simulator, config, secret_key))
             note(f"simulating {len(PLATFORMS)} platforms on {simulator.origin}; stop with Ctrl-C")
             await stopped.wait()
 
 
-def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator[str]:
-    """The content of a `.env`."""
+def call_accounts_back(simulator: Simulator, public_url: str, keys: Sequence[str], accounts: Mapping[str, str]) -> None:
+    """Set the address at each platform that calls back to one address of the account.
+
+    `keys` sign tokens of that service; `accounts` are the platforms by the names of their accounts there.
+    """
+    for name, platform in accounts.items():
+        if ADAPTERS[platform].CAPABILITIES.account_callback:
+            simulator.call_account_back(platform, make_account_callback_url(public_url, keys, name))
+
+
+def environment_lines(simulator: Simulator, config: SimulatorConfig, secret_key: str) -> Iterator[str]:
+    """The content of a `.env`. The key signs the addresses that the simulator calls back."""
     yield "# Settings for a receiver of this simulator; save them as .env, then run: whenfinal serve"
-    yield "WHENFINAL_PUBLIC_URL=http://127.0.0.1:8000"
+    yield f"WHENFINAL_PUBLIC_URL={PUBLIC_URL}"
+    yield f"WHENFINAL_SECRET_KEYS={secret_key}"
     for name, value in provider_settings(simulator, config).items():
         yield f"{name}={value}"
     yield "# Remove the # to let webhooks reach this machine too:"

@@ -115,6 +115,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("reply_lost",),),  # the operator searches the console
         (("unknown_state", "query_500"),),
     ),
+    "minimax": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_early", "callback_duplicated"),),
+        (("fail",),),
+        (("submit_429",), ()),
+        (("query_truncated", "unknown_state"),),
+    ),
     "runway": (
         _NONE,
         (("submit_429",), ()),
@@ -122,6 +130,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("query_reset",),),
         (("unknown_state",),),
+    ),
+    "veo": (
+        _NONE,
+        (("submit_429",), ()),
+        (("query_429",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("query_html",),),
     ),
     "kling": (
         _NONE,
@@ -146,6 +162,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("query_500",),),
         (("reply_truncated",),),
+    ),
+    "replicate": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_duplicated",),),
+        (("fail",),),
+        (("callback_lost", "query_html"),),
+        (("result_elsewhere", "unknown_state"),),
     ),
 }
 

@@ -139,10 +139,10 @@ def _further_pages(
 
 
 def reading_of(plan: ListPlan, page: ListPage, before: Reading | None, now_ms: int) -> Reading | None:
-    """The list after this page of it; None where it ends there, or does not say how old its tasks are."""
+    """The list after this page of it; None where it ends there, or says neither ages nor page numbers."""
     created = [row.created_at_ms for row in page.rows if row.created_at_ms is not None]
-    if not page.has_more or not created:
-        return None
+    if not page.has_more or not created or page.older_than_ms is not None:
+        return None  # a list without page numbers has no further page that could be planned
     oldest_ms = min(*created, now_ms)
     reaches_ms = before.first_reaches_ms if plan.page > 1 and before is not None else now_ms - oldest_ms
     return Reading(

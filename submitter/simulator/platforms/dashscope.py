@@ -1,21 +1,30 @@
-"""DashScope (Qwen Cloud): asynchronous tasks with list and cancel, no callback URL.
+"""DashScope (Qwen Cloud): asynchronous tasks with list and cancel, no callback URL of a task.
 
 Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/create-task,
 .../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks (list and cancel),
 https://www.alibabacloud.com/help/en/model-studio/error-code. The list calls the state `status`, the single query
 `task_status`. Inferred: times without a zone are Beijing times, `start_time` and `end_time` of a list among them; the
 list is newest first; the code of a call without the async header.
+
+Events, read 2026-11-26: https://help.aliyun.com/en/model-studio/async-task-api has the event, which EventBridge posts
+to one address of the account; https://help.aliyun.com/en/eventbridge/user-guide/signature-algorithm has its signature.
+The default retry policy of https://www.alibabacloud.com/help/en/eventbridge/user-guide/retry-and-dead-letter is three
+more attempts, each 10 to 20 s after the one before. Inferred: the timestamp counts milliseconds.
 """
 
+import base64
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.config import DAY_S
+from submitter.simulator.callbacks import CallbackRules, target_of
+from submitter.simulator.config import BASE_PATHS, DAY_S, KEYS_PATHS
 from submitter.simulator.field_rules import (
     MAX_SEED,
     NINE_RATIOS,
@@ -39,8 +48,11 @@ from submitter.simulator.field_rules import (
 )
 from submitter.simulator.records import milliseconds
 from submitter.simulator.request_pipeline import Dialect, endpoint, status_endpoint, submit_endpoint
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
-from submitter.simulator.world import world_of
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
+from submitter.simulator.world import World, world_of
+
+if TYPE_CHECKING:  # because it takes long to import, and few runs sign an event
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 MAX_PICTURE_MB = 20
 
@@ -109,7 +121,13 @@ def _parse(request: Request, raw: bytes) -> Draft:
         check_fields(body["input"], _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"]), prefix="input.")
         check_fields(parameters, _PARAMETERS, prefix="parameters.")
     clip = clip_of(parameters.get("duration"), parameters.get("resolution"), parameters.get("ratio"))
-    return Draft(model=model, prompt=cut_prompt(body["input"].get("prompt")), body=body, clip=clip)
+    return Draft(
+        model=model,
+        prompt=cut_prompt(body["input"].get("prompt")),
+        body=body,
+        clip=clip,
+        callback_url=world_of(request).account_callback_urls.get("dashscope"),
+    )
 
 
 def _answer(output: JsonObject, **more: object) -> Response:
@@ -152,6 +170,92 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     return JSONResponse(body, status_code=status)
 
 
+ATTEMPTS_AT_S = (0.0, 15.0, 30.0, 45.0)  # of an event, provider seconds after the first
+
+
+def _event(view: View) -> JsonObject:
+    """An AsyncTaskFinish as the page shows it: no result, no reason, and times without a zone."""
+    at = datetime.fromtimestamp(view.now_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    data: JsonObject = {
+        "start_time": _beijing_second(view.task.created_s),
+        "user_api_unique_key": f"apikey:v1:aigc:video:{view.task.draft.model}",
+        "task_status": view.state(WORDS),
+        "contain_result": False,
+        "end_time": _beijing_second(view.final_s or view.now_s),
+        "task_id": view.task_id,
+        "region": "cn-beijing",
+        "request_id": str(uuid.uuid5(uuid.NAMESPACE_OID, view.task_id)),
+        "api_key_id": "1",
+    }
+    return {
+        "datacontenttype": "application/json;charset=utf-8",
+        "aliyunaccountid": "1",
+        "aliyunpublishtime": at,
+        "data": data,
+        "aliyunoriginalaccountid": "1",
+        "specversion": "1.0",
+        "aliyuneventbusname": "default",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, view.task_id)),
+        "source": "acs.dashscope",
+        "time": at,
+        "aliyunregionid": "cn-beijing",
+        "type": "dashscope:System:AsyncTaskFinish",
+    }
+
+
+def _beijing_second(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def signed_headers(url: str, certificate_url: str, time_s: float, body: bytes) -> Mapping[str, str]:
+    """The headers of a delivery to `url`: the listed ones are signed with it and the body, joined by line feeds."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
+
+    listed = {
+        "x-eventbridge-signature-timestamp": str(milliseconds(time_s)),
+        "x-eventbridge-hash-method": "SHA256",
+        "x-eventbridge-signature-version": "1.0",
+        "x-eventbridge-signature-url": certificate_url,
+    }
+    lines = [url, *(f"{name}: {value}" for name, value in listed.items())]
+    signature = _private_key().sign("\n".join(lines).encode() + b"\n" + body, PKCS1v15(), SHA256())
+    return {**listed, "x-eventbridge-signature-v2": base64.b64encode(signature).decode()}
+
+
+def _event_headers(world: World, task: Task, time_s: float, body: bytes) -> Mapping[str, str]:
+    certificate_url = f"{task.origin}{BASE_PATHS['dashscope']}{KEYS_PATHS['dashscope']}"
+    return signed_headers(target_of(task), certificate_url, time_s, body)
+
+
+@cache
+def _private_key() -> "RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - see above
+
+    return generate_private_key(public_exponent=65_537, key_size=2048)
+
+
+@cache
+def certificate() -> bytes:
+    """A certificate of the key that signs events, signed by itself, in PEM form."""
+    from cryptography import x509  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - see above
+
+    name, key = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "simulated EventBridge")]), _private_key()
+    made = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2046, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+async def _certificate(_request: Request) -> Response:
+    return Response(certificate(), media_type="application/x-x509-ca-cert")
+
+
 DIALECT = Dialect(
     platform="dashscope",
     parse=_parse,
@@ -160,6 +264,7 @@ DIALECT = Dialect(
     refuse=_refuse,
     unknown=lambda task_id: _answer({"task_id": task_id, "task_status": "UNKNOWN"}),
     forgets=True,
+    callbacks=CallbackRules(body=_event, headers=_event_headers, attempts_at_s=ATTEMPTS_AT_S),
 )
 
 
@@ -229,6 +334,7 @@ def _entry(view: View) -> JsonObject:
 
 
 ROUTES = (
+    Route(KEYS_PATHS["dashscope"], _certificate, methods=["GET"]),
     Route("/services/aigc/{model_path:path}", submit_endpoint(DIALECT), methods=["POST"]),
     Route("/tasks", endpoint(DIALECT, _list), methods=["GET"]),
     Route("/tasks/", endpoint(DIALECT, _list), methods=["GET"]),

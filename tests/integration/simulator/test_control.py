@@ -141,6 +141,7 @@ async def test_it_can_be_mounted_under_another_server() -> None:
         {"faults": {"fail": 1.5}},
         {"faults": {"nonsense": 0.1}},
         {"keys": {"unknown": "k"}},
+        {"account_callback_urls": {"unknown": "http://127.0.0.1:9"}},
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:

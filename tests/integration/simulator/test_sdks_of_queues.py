@@ -12,6 +12,7 @@ from tests.integration.simulator.calls import ApiClient, calling, sink
 fal_client = pytest.importorskip("fal_client")
 
 HORSE = "alibaba/happy-horse/v1.1/text-to-video"
+KLING = "kwaivgi/kling-v3-video"
 
 
 async def called(function: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -98,3 +99,73 @@ async def test_fal_raises_its_own_errors(fal_at: Callable[[ApiClient], Any]) -> 
             await called(wrong.submit, HORSE, {"prompt": "x"})
         wrong._client.close()
     assert denied.value.status_code == 401
+
+
+@pytest.fixture
+def replicate_at() -> Iterator[Callable[[ApiClient], Any]]:
+    replicate = pytest.importorskip("replicate")
+    clients: list[Any] = []
+
+    def aim(caller: ApiClient) -> Any:
+        base_url = caller.sim.base_url("replicate").removesuffix("/v1")
+        clients.append(replicate.Client(api_token=caller.sim.key("replicate"), base_url=base_url))
+        return clients[-1]
+
+    yield aim
+    for client in clients:
+        client._client.close()
+
+
+async def test_replicate_creates_reloads_and_lists(replicate_at: Callable[[ApiClient], Any]) -> None:
+    async with calling() as caller:
+        client = replicate_at(caller)
+        given = {"prompt": "a horse", "duration": 4, "mode": "pro"}
+        made = await called(client.predictions.create, model=KLING, input=given)
+        caller.sim.finish(made.id)
+        found = await called(client.predictions.get, made.id)
+        page = await called(client.predictions.list)
+        film = (await caller.http.get(found.output)).content
+        assert caller.sim.records().task(made.id).body["input"] == given
+    assert (made.status, found.status, [each.id for each in page.results]) == ("starting", "succeeded", [made.id])
+    assert film == video_of(made.id, 4)
+
+
+async def test_replicate_waits_for_the_end_and_shows_why_a_task_failed(
+    replicate_at: Callable[[ApiClient], Any],
+) -> None:
+    async with calling(speed=600) as caller:
+        client = replicate_at(caller)
+        client.poll_interval = 0.05
+        wanted = {"model": KLING, "input": {"prompt": "x #simulate:fail"}}
+        made = await called(client.predictions.create, **wanted)
+        await called(made.wait)
+    assert (made.status, made.error) == ("failed", "upstream rejected the picture")
+
+
+async def test_replicate_cancels_and_raises_its_own_errors(replicate_at: Callable[[ApiClient], Any]) -> None:
+    errors = pytest.importorskip("replicate.exceptions")
+    async with calling() as caller:
+        client = replicate_at(caller)
+        made = await called(client.predictions.create, model=KLING, input={"prompt": "x"})
+        await called(made.cancel)
+        with pytest.raises(errors.ReplicateError) as refused:
+            await called(client.predictions.create, model=KLING, input={"prompt": "x", "duration": 99})
+        with pytest.raises(errors.ReplicateError) as unknown:
+            await called(client.predictions.get, "none")
+    assert made.status == "canceled"
+    assert (refused.value.status, refused.value.title) == (422, "Input validation failed")
+    assert unknown.value.status == 404
+
+
+async def test_replicates_own_verifier_takes_the_simulated_callbacks(replicate_at: Callable[[ApiClient], Any]) -> None:
+    webhook = pytest.importorskip("replicate.webhook")
+    async with calling(speed=600) as caller, sink() as place:
+        client = replicate_at(caller)
+        wanted = {"webhook": place.url, "webhook_events_filter": ["completed"]}
+        await called(client.predictions.create, model=KLING, input={"prompt": "x"}, **wanted)
+        [post] = await place.wait_for(1)
+        secret = await called(client.webhooks.default.secret)
+    body = post.raw.decode()
+    webhook.Webhooks.validate(headers=post.headers, body=body, secret=secret, tolerance=300)
+    with pytest.raises(webhook.InvalidSignatureError):
+        webhook.Webhooks.validate(headers=post.headers, body=body + " ", secret=secret, tolerance=300)

@@ -39,6 +39,8 @@ class Form:
     #: A row of a list, made of an id, and the whole list: its rows, or ABSENT, and page, size, total and pages of it.
     list_row: Callable[[str], dict[str, Any]] | None = None
     list_document: Callable[[object, Mapping[str, Any]], dict[str, Any]] | None = None
+    #: Whether a list tells how many tasks there are in all.
+    list_has_total: bool = True
     #: The receipts that the documents show, made of an id; the first five have theirs in `test_odd_receipts`.
     receipts: tuple[Callable[[object], dict[str, Any]], ...] = ()
     #: Where a receipt has the id, where a member of that name may mean something else at other providers.

@@ -58,7 +58,8 @@ def test_a_reply_of_another_shape_says_nothing_about_tasks(adapter: str, body: b
 @pytest.mark.parametrize("adapter", sorted(LISTS_TASKS))
 def test_an_empty_list_and_a_missing_one_of_none_in_all_are_empty_pages(adapter: str) -> None:
     assert _page(adapter, []) == ListPage(rows=(), has_more=False)
-    assert _page(adapter, None, {"total": 0}) == ListPage(rows=(), has_more=False)
+    if FORMS[adapter].list_has_total:
+        assert _page(adapter, None, {"total": 0}) == ListPage(rows=(), has_more=False)
     assert isinstance(_page(adapter, None, {"total": 1}), Unavailable)
     assert isinstance(_page(adapter, None, {"total": False}), Unavailable)
 

@@ -41,5 +41,5 @@ def test_a_recorded_reply_of_dashscope_tells_its_prompt() -> None:
     assert origin_of("dashscope", seen).prompt
 
 
-def test_only_dashscope_tells_a_prompt() -> None:
-    assert [adapter for adapter in sorted(ADAPTERS) if tells_prompt(adapter)] == ["dashscope"]
+def test_two_providers_tell_a_prompt() -> None:
+    assert [adapter for adapter in sorted(ADAPTERS) if tells_prompt(adapter)] == ["dashscope", "replicate"]

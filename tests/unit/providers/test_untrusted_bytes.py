@@ -19,6 +19,7 @@ from submitter.providers.registry import (
     ANSWERS_CHALLENGES,
     CANCELS_TASKS,
     FETCHES_RESULTS,
+    FINDS_BY_OWN_ID,
     LISTS_TASKS,
     VERIFIES_BY_KEYS,
 )
@@ -65,6 +66,13 @@ KEYS = [
     "videos",
     "task_result",
     "outputs",
+    "task_info",
+    "external_task_id",
+    "external_id",
+    "state",
+    "resultJson",
+    "resultUrls",
+    "failMsg",
     "error_message",
     "transcription_url",
     "request_id",
@@ -96,6 +104,9 @@ WORDS = [
     "/v1/x",
     "acs.dashscope",
     "done",
+    "submitted",
+    "tsk_1-image2video",
+    '{"resultUrls":["https://a.example/v.mp4"]}',
     "cancelled",
     " https://a.example/my v.mp4\n",
     "https://a b.example/v.mp4",
@@ -133,6 +144,8 @@ def _check_everything(adapter: str, status: int, body: bytes, retry_after: str =
     _check_storable(seen)
     if adapter in LISTS_TASKS:
         _check_storable(LISTS_TASKS[adapter].parse_list(reply))
+    if adapter in FINDS_BY_OWN_ID:
+        _check_storable(FINDS_BY_OWN_ID[adapter].parse_lookup(reply))
     if adapter in CANCELS_TASKS:
         assert isinstance(CANCELS_TASKS[adapter].parse_cancel(reply), CANCEL_OUTCOMES)
     if adapter in FETCHES_RESULTS:

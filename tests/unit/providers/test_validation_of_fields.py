@@ -141,6 +141,27 @@ def test_a_ratio_for_text_is_refused_beside_a_first_frame() -> None:
     )
 
 
+def test_a_ratio_is_needed_where_no_first_frame_gives_one() -> None:
+    family = replace(PLAIN, first_frame=True, first_frame_optional=True, ratios=("16:9",), ratio_without_frame=True)
+    assert _found(family, ratio="16:9") == _found(family, first_frame=URL) == []
+    assert _fields(family) == _fields(family, ratio="2:1") == ["video.ratio"]
+
+
+def test_a_resolution_for_a_frame_is_refused_without_one() -> None:
+    family = replace(
+        PLAIN, first_frame=True, first_frame_optional=True, resolutions=("720p",), resolution_for_frame=True
+    )
+    assert _found(family, resolution="720p", first_frame=URL) == _found(family) == []
+    assert _fields(family, resolution="720p") == ["video.resolution"]
+
+
+def test_a_prompt_alone_may_have_fewer_ratios() -> None:
+    frames = replace(PLAIN, first_frame=True, first_frame_optional=True)
+    family = replace(frames, ratios=("16:9", "1:1"), text_ratios=("16:9",))
+    assert _found(family, ratio="1:1", first_frame=URL) == _found(family, ratio="16:9") == []
+    assert _fields(family, ratio="1:1") == ["video.ratio"]
+
+
 @pytest.mark.parametrize(("seconds", "is_taken"), [(5, True), (10, True), (6, False), (0, False), (-5, False)])
 def test_a_length_is_one_of_those_offered(seconds: int, is_taken: bool) -> None:
     found = _found(replace(PLAIN, durations=(5, 10)), duration=seconds)

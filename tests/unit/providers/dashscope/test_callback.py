@@ -31,6 +31,12 @@ def test_an_event_names_the_end_and_needs_a_poll_for_the_result(name: str, state
     )
 
 
+def test_the_event_of_the_page_has_its_times_as_beijing_texts() -> None:
+    observation = dashscope.parse_callback(recorded.callback("dashscope", "callback_of_the_page"), ACCOUNT, 0)
+    assert (observation.state, observation.without_result) == (TaskState.SUCCEEDED, True)
+    assert observation.completed_at_ms == 1_698_198_316_000  # 01:45:16 UTC
+
+
 def test_an_event_of_another_type_is_unreadable() -> None:
     with pytest.raises(UnreadableCallback):
         dashscope.parse_callback(recorded.callback("dashscope", "callback_of_a_batch"), ACCOUNT, 0)

@@ -1,9 +1,11 @@
 """Every recorded answer to a poll at Kling, with what it must come to."""
 
+import json
 from typing import Any
 
 import pytest
 
+from submitter.http.messages import HttpReply
 from submitter.model import (
     ListedTask,
     ListPage,
@@ -96,8 +98,7 @@ def test_the_id_says_where_a_task_is_queried(task_id: str, secret_key: str | Non
 
 def test_of_several_tasks_the_one_that_was_asked_for_counts() -> None:
     body = b'{"code":0,"data":[{"id":"other","status":"failed"},"x",{"id":"900000000000000001","status":"processing"}]}'
-    reply = recorded.reply("kling", "status_processing")
-    seen = kling.parse_status(NEW, type(reply)(status=200, body=body), recorded.account("kling"))
+    seen = kling.parse_status(NEW, HttpReply(status=200, body=body), recorded.account("kling"))
     assert isinstance(seen, Observation)
     assert seen.state is TaskState.RUNNING
 
@@ -134,6 +135,14 @@ def test_the_list_of_the_old_generation_shows_which_task_has_our_id() -> None:
         ),
         has_more=False,
     )
+
+
+def test_a_full_page_of_the_old_list_has_more_behind_it() -> None:
+    rows = [{"task_id": str(number), "task_status": "submitted"} for number in range(30)]
+    body = json.dumps({"code": 0, "data": rows}).encode()
+    page = kling.parse_lookup(HttpReply(status=200, body=body))
+    assert isinstance(page, ListPage)
+    assert (len(page.rows), page.has_more, {row.own_id for row in page.rows}) == (30, True, {""})
 
 
 def test_a_look_up_that_is_refused_or_holds_no_list_says_so() -> None:
