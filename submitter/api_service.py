@@ -135,7 +135,7 @@ class ChecksAnswer(ApiModel):
 
 
 class CallbackVerdict(ApiModel):
-    """What became of a callback that changed nothing."""
+    """What became of a callback that changed nothing, or of any where its provider needs an answer of 200."""
 
     verdict: Literal["applied", "duplicate", "stale", "contradiction"]
 

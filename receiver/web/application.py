@@ -29,7 +29,7 @@ from receiver.runtime.services import Services
 from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
-from receiver.web.callbacks import CallbackTaker, prepared
+from receiver.web.callbacks import CallbackTaker
 from receiver.web.cors import CrossOrigin, Preflights
 from receiver.web.endpoint import Endpoint
 from receiver.web.media import MediaSlots
@@ -177,7 +177,7 @@ class Application(Starlette):
             self.callbacks.count(provider, outcome, perf_counter() - started_s)
             if not isinstance(outcome, Accepted | Challenged):
                 self.callbacks.tell(provider, outcome, trace.request_id)
-            answer = prepared(outcome)
+            answer = self.callbacks.prepared(provider, outcome)
             trace.status = answer.status
             await answer.send(trace.request_id, send)
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer

@@ -92,6 +92,20 @@ class CallbackTaker:
                 return await self._intake.leave_unread(admitted, "the body holds too many values")
             return await self._intake.take(admitted, callback)
 
+    def needs_200(self, provider: str) -> bool:
+        """Whether a provider counts 200 alone as success."""
+        configured = self._intake.providers.get(provider)
+        return configured is not None and configured.adapter.CAPABILITIES.callback_needs_200
+
+    def prepared(self, provider: str, outcome: IntakeOutcome) -> "PreparedAnswer":
+        if isinstance(outcome, Challenged):
+            answer = JSONResponse(outcome.answer)
+            return PreparedAnswer(status=200, headers=tuple(answer.raw_headers), parts=(bytes(answer.body),))
+        if not isinstance(outcome, Accepted):
+            return _REFUSED[type(outcome)]
+        is_told = outcome.verdict is Verdict.APPLIED and self.needs_200(provider)
+        return _APPLIED_WITH_BODY if is_told else _ACCEPTED[outcome.verdict]
+
     def count(self, provider: str, outcome: IntakeOutcome, took_s: float) -> None:
         """Count a callback by its outcome. `took_s`: from its head until it was durable."""
         verdict: str = "rejected"
@@ -132,7 +146,7 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Respons
     outcome = await taker.take(provider, token, request.scope, request.receive)
     taker.count(provider, outcome, perf_counter() - began_s)
     if isinstance(outcome, Accepted):
-        return _response(outcome.verdict)
+        return _response(outcome.verdict, with_body=taker.needs_200(provider))
     if isinstance(outcome, Challenged):
         return JSONResponse(outcome.answer)
     taker.tell(provider, outcome, trace_of(request.scope).request_id)
@@ -166,8 +180,9 @@ def _readable(raw: list[tuple[bytes, bytes]]) -> Headers:
     return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw])
 
 
-def _response(verdict: Verdict) -> Response:
-    if verdict is Verdict.APPLIED:
+def _response(verdict: Verdict, *, with_body: bool = False) -> Response:
+    """204 for a callback that changed the task, except for a provider that needs 200."""
+    if verdict is Verdict.APPLIED and not with_body:
         return JsonAnswer(status=204).to_response()
     return JsonAnswer(body=CallbackVerdict.model_validate({"verdict": verdict})).to_response()
 
@@ -222,6 +237,8 @@ _ACCEPTED: Mapping[Verdict, PreparedAnswer] = {
     for verdict in (Verdict.APPLIED, Verdict.DUPLICATE, Verdict.STALE, Verdict.CONTRADICTION)
 }
 
+_APPLIED_WITH_BODY = PreparedAnswer.of(_response(Verdict.APPLIED, with_body=True))
+
 _REFUSED: Mapping[type[Refusal], PreparedAnswer] = {
     type(refusal): PreparedAnswer.of(to_response(_problem_of(refusal), _MARK.decode()))
     for refusal in (
@@ -232,10 +249,3 @@ _REFUSED: Mapping[type[Refusal], PreparedAnswer] = {
         TaskMismatch(expected_task_id=TaskId(""), reason=""),
     )
 }
-
-
-def prepared(outcome: IntakeOutcome) -> PreparedAnswer:
-    if isinstance(outcome, Challenged):
-        answer = JSONResponse(outcome.answer)
-        return PreparedAnswer(status=200, headers=tuple(answer.raw_headers), parts=(bytes(answer.body),))
-    return _ACCEPTED[outcome.verdict] if isinstance(outcome, Accepted) else _REFUSED[type(outcome)]

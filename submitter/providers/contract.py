@@ -162,6 +162,8 @@ class Capabilities:
     callback_members: tuple[str, ...] = ()
     #: The members of a body that hold our own id of the task; a raw body must leave them to us.
     own_id_members: tuple[str, ...] = ()
+    #: Whether the provider documents 200 as the answer that it needs, and not any 2xx.
+    callback_needs_200: bool = False
     #: Whether callbacks come to one address of the account, which its owner sets up at the provider.
     account_callback: bool = False
     #: What the owner does there, one step each, with that address.

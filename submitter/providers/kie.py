@@ -93,6 +93,7 @@ CAPABILITIES = Capabilities(
     callback=True,
     callback_members=("callBackUrl",),
     callback_secret=True,
+    callback_needs_200=True,  # within 15 s; after three failures in a row no more callbacks come
     idempotency_s=None,
     retention_s=60 * 86_400.0,  # two months of records
     # A task takes 30 to 180 s. After 30 s every 5 to 10 s is advised, after 2 minutes every 15 to 30 s.
