@@ -114,14 +114,26 @@ def _names(family: ModelFamily) -> str:
 
 
 def _limits(family: ModelFamily) -> str:
-    pictures = (
-        f"{family.reference_images[0]}–{family.reference_images[1]} pictures, " if family.reference_images else ""
-    )
+    pictures = f"{_pictures(*family.reference_images)}, " if family.reference_images else ""
     optional = " or none" if family.first_frame_optional else ""
     first = f"first frame{optional}, " if family.first_frame else ""
     last = "last frame, " if family.last_frame else ""
-    ratios = f"{len(family.ratios)} ratios" if family.ratios else "ratio of the picture"
-    return f"({pictures}{first}{last}{_lengths(family)}{ratios})"
+    return f"({pictures}{first}{last}{_lengths(family)}{_ratios(family)})"
+
+
+def _pictures(low: int, high: int) -> str:
+    if low == high:
+        return "1 picture" if high == 1 else f"{high} pictures"
+    return f"{low}–{high} pictures"
+
+
+def _ratios(family: ModelFamily) -> str:
+    if len(family.ratios) == 1:
+        return "1 ratio"
+    if family.ratios:
+        return f"{len(family.ratios)} ratios"
+    has_picture = family.first_frame or family.reference_images is not None
+    return "ratio of the picture" if has_picture else "ratio of the model"
 
 
 def _lengths(family: ModelFamily) -> str:

@@ -123,6 +123,14 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("submit_429",), ()),
         (("query_truncated", "unknown_state"),),
     ),
+    "minimax-v1": (
+        _NONE,
+        (("callback_overlapping",),),
+        (("callback_lost",),),
+        (("fail",),),
+        (("query_reset",),),
+        (("query_html", "unknown_state"),),
+    ),
     "runway": (
         _NONE,
         (("submit_429",), ()),
