@@ -201,7 +201,7 @@ class Provider(Protocol):
     """The functions of an adapter module. Their arguments are positional, so an adapter may rename unused ones."""
 
     @property
-    def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - adapters are modules, and there it is a constant
+    def CAPABILITIES(self) -> Capabilities: ...
 
     def build_submit(
         self, request: "VideoRequest | RawRequest", account: Account, context: SubmitContext, /
@@ -228,15 +228,15 @@ class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
     @property
-    def LIST_REACH_S(self) -> float | None:  # noqa: N802 - adapters are modules, and there it is a constant
+    def LIST_REACH_S(self) -> float | None:
         """How far back the list reaches, and how long the span of one query may be; None: no documented limit."""
 
     @property
-    def LIST_PAGE(self) -> int:  # noqa: N802 - adapters are modules, and there it is a constant
+    def LIST_PAGE(self) -> int:
         """How many tasks a page holds at most."""
 
     @property
-    def LISTS_SPANS(self) -> bool:  # noqa: N802 - adapters are modules, and there it is a constant
+    def LISTS_SPANS(self) -> bool:
         """Whether the provider lists the tasks of a span of time; else always the newest."""
 
     def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
@@ -273,7 +273,7 @@ class CancelsAfterLook(Protocol):
     """Optional: a cancellation destroys a task that has gone on, so its state is queried before."""
 
     @property
-    def CANCELS_WHILE(self) -> frozenset[TaskState]:  # noqa: N802 - adapters are modules, and there it is a constant
+    def CANCELS_WHILE(self) -> frozenset[TaskState]:
         """The states in which a cancellation may be sent."""
 
 
@@ -313,7 +313,7 @@ class VerifiesByKeys(Protocol):
     """
 
     @property
-    def KEYS_LIVE_S(self) -> float:  # noqa: N802 - adapters are modules, and there it is a constant
+    def KEYS_LIVE_S(self) -> float:
         """How long fetched keys may be used."""
 
     def keys_url(self, callback: Callback, account: Account, /) -> str | None:

@@ -53,10 +53,10 @@ def is_ed25519_signature(keys: Sequence[bytes], signature_hex: str, *contents: b
 
 def rsa_key(document: bytes) -> "RSAPublicKey":
     """Return the RSA key of a certificate, or of a bare public key, in PEM form. Raise UnreadableKeys without one."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see the module's docstring
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - the same
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - the same
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - the same
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from cryptography.x509 import load_pem_x509_certificate
 
     if len(document) > CERTIFICATE_CAP:
         raise UnreadableKeys(f"the fetched document is longer than {CERTIFICATE_CAP} bytes, so it is no certificate")
@@ -72,9 +72,9 @@ def rsa_key(document: bytes) -> "RSAPublicKey":
 
 def is_rsa_signature(key: "RSAPublicKey", signature_base64: str, *contents: bytes) -> bool:
     """Whether the key made this signature, RSA PKCS #1 v1.5 with SHA-256 in base64, over one of the contents."""
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see the module's docstring
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - the same
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - the same
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
 
     if len(signature_base64) > _RSA_SIGNATURE_CAP:
         return False
@@ -101,8 +101,8 @@ def _ed25519_key(jwk: object) -> bytes | None:
 
 
 def _made(key: bytes, signature: bytes, content: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see the module's docstring
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - the same
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, content)

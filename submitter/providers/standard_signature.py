@@ -3,7 +3,6 @@
 The header can hold several signatures, as while a secret is rotated; one right signature is enough.
 """
 
-from submitter import standard_webhooks
 from submitter.errors import BadSignature, StaleCallback, WebhookNotVerified
 from submitter.http.messages import Callback
 from submitter.providers.contract import Account
@@ -40,4 +39,6 @@ def _signed_body(callback: Callback, secret: str, now_s: int) -> bytes:
 
 
 def _check(callback: Callback, secret: str, body: bytes, now_s: int, tolerance_s: int) -> None:
+    from submitter import standard_webhooks  # here, because it loads cryptography, which most commands never need
+
     standard_webhooks.verify_webhook([secret], callback.headers, body, now_s=now_s, tolerance_s=tolerance_s)

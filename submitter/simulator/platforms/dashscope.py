@@ -209,8 +209,8 @@ def _beijing_second(unix_s: float) -> str:
 
 def signed_headers(url: str, certificate_url: str, time_s: float, body: bytes) -> Mapping[str, str]:
     """The headers of a delivery to `url`: the listed ones are signed with it and the body, joined by line feeds."""
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
 
     listed = {
         "x-eventbridge-signature-timestamp": str(milliseconds(time_s)),
@@ -230,7 +230,7 @@ def _event_headers(world: World, task: Task, time_s: float, body: bytes) -> Mapp
 
 @cache
 def _private_key() -> "RSAPrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return generate_private_key(public_exponent=65_537, key_size=2048)
 
@@ -238,8 +238,8 @@ def _private_key() -> "RSAPrivateKey":
 @cache
 def certificate() -> bytes:
     """A certificate of the key that signs events, signed by itself, in PEM form."""
-    from cryptography import x509  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - see above
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
 
     name, key = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "simulated EventBridge")]), _private_key()
     made = (
