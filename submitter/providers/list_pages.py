@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from submitter.http.messages import HttpReply
 from submitter.model import ListedTask, ListPage, Unavailable
-from submitter.providers.json_reader import ITEMS_CAP, capped
+from submitter.providers.json_reader import ITEMS_CAP, at, capped, ms_from_s, text_at, usable_id
 
 RowReader = Callable[[object], ListedTask | None]
 
@@ -29,6 +29,19 @@ def list_page(
     if listed and not rows:
         return Unavailable(reason="the list in the reply names no task", raw=capped(reply.body))
     return ListPage(rows=rows, has_more=len(listed) >= size if has_more is None else has_more)
+
+
+def plain_row(row: object) -> ListedTask | None:
+    """A row with `id`, `status`, `model` and `created_at` in unix seconds; None without a usable id."""
+    found = usable_id(at(row, "id"))
+    if found is None:
+        return None
+    return ListedTask(
+        provider_task_id=found,
+        raw_state=text_at(row, "status"),
+        model=text_at(row, "model") or None,
+        created_at_ms=ms_from_s(at(row, "created_at")),
+    )
 
 
 def is_before(page: object, last: object, *, size: object = 1) -> bool | None:

@@ -17,7 +17,6 @@ one. Prompts name pictures as `[Image N]`, `updated_at` of an ended task is its 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from submitter.errors import BadSignature, UnreadableCallback
 from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
@@ -41,6 +40,7 @@ from submitter.model import (
     Uncertain,
 )
 from submitter.providers.calls import bodiless, get, in_path, post_json, present
+from submitter.providers.content_parts import picture_parts
 from submitter.providers.contract import (
     Account,
     Budget,
@@ -62,7 +62,7 @@ from submitter.providers.json_reader import (
     text_at,
     usable_id,
 )
-from submitter.providers.list_pages import list_page
+from submitter.providers.list_pages import list_page, plain_row
 from submitter.providers.minimax_shared import OTHER_STATES, REFUSAL_CODES, challenge_answer, no_such_task
 from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import links
@@ -225,23 +225,11 @@ def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
         return poll_outcome(problem, reply)
     rows = at(document, "tasks")
     rows = at(document, "items") if rows is None else rows
-    return list_page(reply, rows, _listed, total=at(document, "total"), has_more=None, size=LIST_PAGE)
+    return list_page(reply, rows, plain_row, total=at(document, "total"), has_more=None, size=LIST_PAGE)
 
 
 def listed_state(row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
     return read_state(row.raw_state, account, STATES, OTHER_STATES)
-
-
-def _listed(row: object) -> ListedTask | None:
-    found = usable_id(at(row, "id"))
-    if found is None:
-        return None
-    return ListedTask(
-        provider_task_id=found,
-        raw_state=text_at(row, "status"),
-        model=text_at(row, "model") or None,
-        created_at_ms=ms_from_s(at(row, "created_at")),
-    )
 
 
 #: DELETE cancels a queued task only. It deletes the record of an ended one, so the state is queried before.
@@ -271,19 +259,11 @@ def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
 def _video_body(request: VideoRequest) -> dict[str, object]:
     return present(
         model=request.model,
-        content=[{"type": "text", "text": prompt_as_sent(request, "[Image N]")}, *_pictures(request)],
+        content=[{"type": "text", "text": prompt_as_sent(request, "[Image N]")}, *picture_parts(request)],
         resolution=request.resolution and request.resolution.upper(),
         ratio=request.ratio,
         duration=request.duration,
     )
-
-
-def _pictures(request: VideoRequest) -> Iterator[dict[str, Any]]:
-    frames = (("first_frame", request.first_frame), ("last_frame", request.last_frame))
-    references = (("reference_image", url) for url in request.reference_images)
-    for role, url in (*frames, *references):
-        if url is not None:
-            yield {"type": "image_url", "image_url": {"url": url}, "role": role}
 
 
 def _observe(

@@ -15,7 +15,6 @@ name pictures as `[Image N]`, and `updated_at` of an ended task is its end [infe
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from submitter.errors import BadSignature, UnreadableCallback
 from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
@@ -41,6 +40,7 @@ from submitter.model import (
     Uncertain,
 )
 from submitter.providers.calls import bodiless, get, in_path, post_json, present
+from submitter.providers.content_parts import picture_parts
 from submitter.providers.contract import (
     Account,
     Budget,
@@ -53,7 +53,7 @@ from submitter.providers.contract import (
 )
 from submitter.providers.error_replies import ErrorReply, find_error, refused_or_uncertain, submit_outcome
 from submitter.providers.json_reader import StateWords, at, capped, ms_from_s, read_object, text_at, usable_id
-from submitter.providers.list_pages import list_page
+from submitter.providers.list_pages import list_page, plain_row
 from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
@@ -222,23 +222,11 @@ def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
     if problem:
         return poll_outcome(problem, reply, _REFUSAL_CODES)
     rows, total = at(document, "items"), at(document, "total")
-    return list_page(reply, rows, _listed, total=total, has_more=None, size=LIST_PAGE)
+    return list_page(reply, rows, plain_row, total=total, has_more=None, size=LIST_PAGE)
 
 
 def listed_state(row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
     return read_state(row.raw_state, account, STATES, OTHER_STATES)
-
-
-def _listed(row: object) -> ListedTask | None:
-    found = usable_id(at(row, "id"))
-    if found is None:
-        return None
-    return ListedTask(
-        provider_task_id=found,
-        raw_state=text_at(row, "status"),
-        model=text_at(row, "model") or None,
-        created_at_ms=ms_from_s(at(row, "created_at")),
-    )
 
 
 #: DELETE cancels a queued task only. It deletes the record of an ended one, so the state is queried before.
@@ -265,21 +253,13 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     texts = [{"type": "text", "text": prompt}] if prompt else []
     return present(
         model=request.model,
-        content=[*texts, *_pictures(request)],
+        content=[*texts, *picture_parts(request)],
         resolution=request.resolution and request.resolution.lower(),
         ratio=request.ratio,
         duration=request.duration,
         generate_audio=request.audio,
         watermark=request.watermark,
     )
-
-
-def _pictures(request: VideoRequest) -> Iterator[dict[str, Any]]:
-    frames = (("first_frame", request.first_frame), ("last_frame", request.last_frame))
-    references = (("reference_image", url) for url in request.reference_images)
-    for role, url in (*frames, *references):
-        if url is not None:
-            yield {"type": "image_url", "image_url": {"url": url}, "role": role}
 
 
 def _observe(
