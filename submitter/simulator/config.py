@@ -4,7 +4,7 @@ Every value that stands for a provider's own time is in provider seconds; divide
 Timestamps inside bodies are always real times, so that a link expires when its body says.
 Limits and retention follow the platforms' documentation, read 2026-11-21:
 https://docs.hiapi.ai/api-reference/rate-limits (HiAPI), https://docs.qwencloud.com (DashScope task API),
-https://docs.modellix.ai (Modellix). The two gateways publish none.
+https://docs.modellix.ai (Modellix). The two gateways publish none. The sources of the others stand in their modules.
 """
 
 from collections.abc import Mapping
@@ -13,40 +13,24 @@ from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
-PLATFORMS = (
-    "hiapi",
-    "dashscope",
-    "modellix",
-    "modelstream",
-    "tokenbay",
-    "seedance",
-    "runway",
-    "veo",
-    "minimax",
-    "minimax-v1",
-    "runway",
-    "fal",
-    "replicate",
-    "kling",
-    "kie",
-)
-
 BASE_PATHS: Mapping[str, str] = {
     "hiapi": "/hiapi",
     "dashscope": "/dashscope/api/v1",
     "modellix": "/modellix/api/v1",
     "modelstream": "/modelstream",
     "tokenbay": "/tokenbay",
-    "runway": "/runway",
-    "veo": "/veo/v1beta",
     "seedance": "/seedance/api/v3",
     "minimax": "/minimax",
     "minimax-v1": "/minimax-v1",
+    "runway": "/runway",
+    "veo": "/veo/v1beta",
     "fal": "/fal",
     "replicate": "/replicate/v1",
     "kling": "/kling",
     "kie": "/kie/api/v1",
 }
+
+PLATFORMS = tuple(BASE_PATHS)
 
 DAY_S = 86_400.0
 
@@ -93,11 +77,11 @@ DOCUMENTED_LIMITS: Mapping[str, Limit] = {
     "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
     "modelstream": UNLIMITED,
     "tokenbay": UNLIMITED,
-    "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
-    "veo": UNLIMITED,
     "seedance": Limit(concurrent=120),
     "minimax": UNLIMITED,
     "minimax-v1": UNLIMITED,
+    "runway": UNLIMITED,  # of requests; tasks above `runway_slots` are THROTTLED
+    "veo": UNLIMITED,
     "fal": UNLIMITED,
     "replicate": Limit(requests=600, window_s=60.0),
     "kling": Limit(concurrent=20),
@@ -108,10 +92,10 @@ RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {
     "hiapi": 7 * DAY_S,
     "runway": 7 * DAY_S,
     "veo": 2 * DAY_S,
-    "kling": 30 * DAY_S,
     "fal": 3_600.0,
-    "kie": 14 * DAY_S,
     "replicate": 3_600.0,
+    "kling": 30 * DAY_S,
+    "kie": 14 * DAY_S,
 }
 
 

@@ -43,15 +43,15 @@ _ROUTES = {
     "modellix": modellix.ROUTES,
     "modelstream": modelstream.ROUTES,
     "tokenbay": tokenbay.ROUTES,
-    "replicate": replicate.ROUTES,
-    "kie": kie.ROUTES,
-    "fal": fal.ROUTES,
-    "kling": kling.ROUTES,
-    "runway": runway.ROUTES,
-    "veo": veo.ROUTES,
     "seedance": seedance.ROUTES,
     "minimax": minimax.ROUTES,
     "minimax-v1": minimax_v1.ROUTES,
+    "runway": runway.ROUTES,
+    "veo": veo.ROUTES,
+    "fal": fal.ROUTES,
+    "replicate": replicate.ROUTES,
+    "kling": kling.ROUTES,
+    "kie": kie.ROUTES,
 }
 
 MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path
