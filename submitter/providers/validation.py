@@ -209,8 +209,14 @@ def _duration(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]
     if not family.durations:
         yield from _range(field, value, family.duration_s, "whole seconds")
     elif value is not None and value not in family.durations:
-        accepted = f"seconds: {', '.join(map(str, family.durations))}"
-        yield Violation(field=field, rule=f"{value} is not offered", accepted=accepted)
+        yield Violation(field=field, rule=f"{value} is not offered", accepted=_lengths(family))
+
+
+def _lengths(family: ModelFamily) -> str:
+    if family.durations:
+        return f"seconds: {', '.join(map(str, family.durations))}"
+    low, high = family.duration_s or (1, None)
+    return f"whole seconds from {low}" + ("" if high is None else f" to {high}")
 
 
 def _missing(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
@@ -218,7 +224,7 @@ def _missing(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
     accepted = {
         "ratio": ", ".join(family.ratios),
         "resolution": ", ".join(family.resolutions),
-        "duration": "whole seconds",
+        "duration": _lengths(family),
     }
     for name in family.required:
         if getattr(request, name) is None:
