@@ -132,11 +132,11 @@ class TaskOperator:
     ) -> CancelOutcome:
         await self._consume_budget(configured)
         account = configured.account
-        asked = addressed(account, provider_task_id, task.request)
+        their_id = addressed(account, provider_task_id, task.request)
         try:
-            if (refused := await self._look_before_cancel(asked, configured)) is not None:
+            if (refused := await self._look_before_cancel(their_id, configured)) is not None:
                 return refused
-            call = adapter.build_cancel(asked, account)
+            call = adapter.build_cancel(their_id, account)
             return adapter.parse_cancel(await send_call(self.transport, call, account, clock=self.clock))
         finally:
             await self.ledger.make_due([task.id], self.clock())
