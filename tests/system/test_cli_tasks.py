@@ -167,10 +167,10 @@ def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli)
         (
             ("tasks", "cancel", "--provider", "nope", "--dry-run"),
             2,
-            "nor in the ledger; accepted: dashscope, hiapi, modellix",
+            "nor in the ledger; accepted: dashscope, fal, hiapi",
         ),
-        (("tasks", "list", "--state", "queued", "--provider", "zzz"), 2, "accepted: dashscope, hiapi, modellix"),
-        (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; accepted: dashscope, hiapi, modellix"),
+        (("tasks", "list", "--state", "queued", "--provider", "zzz"), 2, "accepted: dashscope, fal, hiapi"),
+        (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; accepted: dashscope, fal, hiapi"),
     ],
 )
 def test_what_is_not_there_is_said_on_stderr_alone(

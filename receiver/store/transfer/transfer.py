@@ -193,7 +193,11 @@ def _check_empty(new: TransferEndpoint, target: LedgerFile | LedgerServer, schem
     tables = new.tables() - {MIGRATIONS}
     known = [schema for schema in schemas if schema.name in tables]
     counts = [(schema, new.query(schema.count)[0][0]) for schema in known]
-    found = [f"{schema.name} ({count} rows)" for schema, count in counts if count > schema.initial_rows]
+    found = [
+        f"{schema.name} ({count} {'row' if count == 1 else 'rows'})"
+        for schema, count in counts
+        if count > schema.initial_rows
+    ]
     if not found and "numbers" in tables and new.query(_USED_NUMBERS)[0][0]:
         found = ["numbers (some were given out)"]
     found += sorted(tables - {schema.name for schema in schemas})
