@@ -241,12 +241,16 @@ def _burst(pages: Sequence[Example], *, after: int) -> Iterator[DemoRequest]:
         yield replace(_request(BURST_PROVIDER, after + number, pages, faults), via=Via.COMMAND)
 
 
+def count_of(provider: str, each: int) -> int:
+    """How many requests a provider gets: with a shorter table of faults fewer, in the same ratio."""
+    return each * len(FAULTS[provider]) // LEAST
+
+
 def _faults(provider: str, each: int) -> list[Faults]:
-    """A provider with a shorter table gets fewer requests, in the same ratio."""
     table = FAULTS[provider]
     mild = [faults for faults in table if NEEDS_OPERATOR.isdisjoint(faults[0])]
-    count = each * len(table) // LEAST
-    return [table[number] if number < len(table) else mild[number % len(mild)] for number in range(count)]
+    numbers = range(count_of(provider, each))
+    return [table[number] if number < len(table) else mild[number % len(mild)] for number in numbers]
 
 
 def _request(provider: str, number: int, pages: Sequence[Example], faults: Faults) -> DemoRequest:
