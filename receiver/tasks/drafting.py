@@ -22,6 +22,7 @@ from receiver.tasks.model.task import Task
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
 from submitter.http.address_guard import AddressGuard
+from submitter.http.messages import HttpCall
 from submitter.model import TaskId, TaskState
 from submitter.providers import validation
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
@@ -96,7 +97,8 @@ class TaskDrafter:
         configured, wanted = self.check(request)
         task = self._task(request, configured, begun)
         ready = self.ready(task, wanted, begun.traceparent)
-        task = replace(task, submit_body=ready.submit_body)
+        is_told = _names_url(ready.call, self.callback_url_of(task))
+        task = replace(task, submit_body=ready.submit_body, callback_expected=is_told)
         text = full_request(request, begun.traceparent)
         return Draft(task=task, wanted=wanted, ready=ready, request_text=text)
 
@@ -170,6 +172,12 @@ class TaskDrafter:
 
     def _new_secret(self) -> str:
         return new_webhook_secret(self.random_bytes(SECRET_BYTES))
+
+
+def _names_url(call: HttpCall, callback_url: str | None) -> bool:
+    """Whether a submit tells its provider where to call back, because not every model of one takes a callback URL."""
+    token = (callback_url or "").rpartition("/")[2]
+    return token != "" and (token in call.url or token.encode() in call.body)
 
 
 def dead_submit_ms(timeout_s: float) -> int:

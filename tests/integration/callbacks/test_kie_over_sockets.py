@@ -126,3 +126,16 @@ async def test_a_callback_tells_the_id_of_a_submit_whose_reply_was_lost(tmp_path
 async def test_no_credits_within_200_are_no_receipt(tmp_path: Path) -> None:
     async with _scene(tmp_path, quota=0) as (service, _):
         assert (await service.post("/v1/tasks", ORDER)).status_code == 402
+
+
+@pytest.mark.parametrize(
+    ("model", "is_expected"), [("happyhorse/text-to-video", True), ("happyhorse-1-1/text-to-video", False)]
+)
+async def test_a_callback_is_expected_only_of_a_task_whose_submit_named_our_address(
+    tmp_path: Path, model: str, *, is_expected: bool
+) -> None:
+    """Else each end of such a task would count as a missed callback."""
+    async with _scene(tmp_path) as (service, sim):
+        task = (await service.post("/v1/tasks", {"provider": "kie", "video": VIDEO | {"model": model}})).json()
+        assert ("callBackUrl" in sim.records().tasks[0].body) is is_expected
+        assert task["callback_expected"] is is_expected
