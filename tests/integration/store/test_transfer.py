@@ -171,7 +171,7 @@ async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str,
     before = contents(target)
     with pytest.raises(
         TransferRefused,
-        match=r"not empty, it holds accounts \(1 rows\), api_keys \(1 rows\), attempts .*tasks \(8 rows\)",
+        match=r"not empty, it holds accounts \(1 row\), api_keys \(1 row\), attempts .*tasks \(8 rows\)",
     ) as raised:
         await transferring(source, target)
     assert not {"events", "endpoints", "migrations"}.intersection(str(raised.value).replace(",", "").split())
