@@ -54,18 +54,18 @@ async def query_status(
     """
     began_ms = clock()
     adapter, account = configured.adapter, configured.account
-    asked = addressed(account, provider_task_id, request)
-    call = adapter.build_status(asked, account)
+    their_id = addressed(account, provider_task_id, request)
+    call = adapter.build_status(their_id, account)
     status = await send_call(transport, call, account, clock=clock, timeout_s=timeout_s)
     fetching = FETCHES_RESULTS.get(account.adapter)
     second = None
     if fetching is not None and is_success(status.status):
-        second = fetching.build_result(asked, status, account)
+        second = fetching.build_result(their_id, status, account)
     if fetching is None or second is None:
-        return _about(provider_task_id, adapter.parse_status(asked, status, account)), status
+        return _about(provider_task_id, adapter.parse_status(their_id, status, account)), status
     left_s = None if timeout_s is None else max(LEAST_S, timeout_s - (clock() - began_ms) / 1000)
     result = await send_call(transport, second, account, clock=clock, timeout_s=left_s)
-    return _about(provider_task_id, fetching.parse_result(asked, status, result, account)), result
+    return _about(provider_task_id, fetching.parse_result(their_id, status, result, account)), result
 
 
 def _about(provider_task_id: ProviderTaskId, outcome: StatusOutcome) -> StatusOutcome:

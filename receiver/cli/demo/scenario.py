@@ -147,14 +147,6 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_reset",),),
         (("query_html",),),
     ),
-    "kling": (
-        _NONE,
-        (("callback_lost",),),
-        (("callback_overlapping",),),
-        (("fail",),),
-        (("callback_early", "callback_duplicated"),),
-        (("query_html", "unknown_state"),),
-    ),
     "fal": (
         _NONE,
         (("callback_lost",),),
@@ -163,14 +155,6 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("callback_lost", "fail", "result_late"),),
     ),
-    "kie": (
-        _NONE,
-        (("callback_unsigned",),),  # refused, so a poll finds the end
-        (("callback_odd_form",),),
-        (("fail",),),
-        (("query_500",),),
-        (("reply_truncated",),),
-    ),
     "replicate": (
         _NONE,
         (("callback_lost",),),
@@ -178,6 +162,22 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("fail",),),
         (("callback_lost", "query_html"),),
         (("result_elsewhere", "unknown_state"),),
+    ),
+    "kling": (
+        _NONE,
+        (("callback_lost",),),
+        (("callback_overlapping",),),
+        (("fail",),),
+        (("callback_early", "callback_duplicated"),),
+        (("query_html", "unknown_state"),),
+    ),
+    "kie": (
+        _NONE,
+        (("callback_unsigned",),),  # refused, so a poll finds the end
+        (("callback_odd_form",),),
+        (("fail",),),
+        (("query_500",),),
+        (("reply_truncated",),),
     ),
 }
 
