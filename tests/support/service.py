@@ -19,6 +19,7 @@ from receiver.callbacks.model import make_callback_token
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
+from receiver.tasks.model.task import Task
 from receiver.web.app import build_app
 from receiver.web.bodies import Bodies
 from receiver.web.openapi import statuses
@@ -76,6 +77,11 @@ class Served:
             "next_poll_ms": None,
         }
         await self.services.store.submissions.open_task(a_task(name, **(values | changes)), T0)
+
+    async def task(self, name: str) -> Task:
+        task = await self.services.store.tasks.task(TaskId(name))
+        assert task is not None
+        return task
 
     def callback_path(self, task_id: str | None = "tsk_1", provider: str = "hiapi", **changes: Any) -> str:
         now_s = int(time.time()) - changes.get("age_s", 0)

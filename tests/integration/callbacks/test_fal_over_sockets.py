@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from receiver.tasks.model.task import Task
-from submitter.model import TERMINAL, TaskError, TaskId, TaskState
+from submitter.model import TERMINAL, TaskError, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.platforms import fal
 from tests.support.service import Served, served
@@ -31,15 +31,10 @@ class _Scene:
     async def submits(self, *faults: str, provider: str = "fal", **content: Any) -> Task:
         self.sim.plan("fal", [faults])
         order = {"provider": provider, **(content or {"video": {"model": HORSE, "prompt": "a horse at dawn"}})}
-        return await self.task((await self.service.post("/v1/tasks", order)).json()["id"])
-
-    async def task(self, name: str) -> Task:
-        task = await self.service.services.store.tasks.task(TaskId(name))
-        assert task is not None
-        return task
+        return await self.service.task((await self.service.post("/v1/tasks", order)).json()["id"])
 
     async def ended(self, task: Task, *, polls: bool = False) -> Task:
-        while (found := await self.task(task.id)).state not in TERMINAL:
+        while (found := await self.service.task(task.id)).state not in TERMINAL:
             if polls:
                 await self.service.services.reconciler.reconcile_once(limit=8)
             await asyncio.sleep(0.01)
@@ -128,11 +123,11 @@ async def test_a_callback_that_is_wrongly_signed_or_of_another_task_ends_nothing
             401,
             409,
         }
-        before = (await scene.task(task.id)).next_poll_ms or 0
+        before = (await scene.service.task(task.id)).next_poll_ms or 0
         assert (await scene.calls_back(task, age_s=301)).status_code == 401
-        assert ((await scene.task(task.id)).next_poll_ms or 0) < before  # a stale one is a hint
+        assert ((await scene.service.task(task.id)).next_poll_ms or 0) < before  # a stale one is a hint
         assert await scene.events() == []
-        assert [(await scene.task(each.id)).state for each in (task, other)] == [TaskState.SUBMITTED] * 2
+        assert [(await scene.service.task(each.id)).state for each in (task, other)] == [TaskState.SUBMITTED] * 2
 
 
 async def test_a_replayed_callback_is_a_duplicate_and_a_late_contradiction_changes_nothing(tmp_path: Path) -> None:
@@ -140,7 +135,7 @@ async def test_a_replayed_callback_is_a_duplicate_and_a_late_contradiction_chang
         task = await scene.submits()
         answers = [(await scene.calls_back(task, status=word)).status_code for word in ("OK", "OK", "ERROR")]
         assert await scene.events() == ["task.succeeded"]
-        assert (await scene.task(task.id)).state is TaskState.SUCCEEDED
+        assert (await scene.service.task(task.id)).state is TaskState.SUCCEEDED
     assert answers[0] == 204
     assert answers[1] in {200, 204}
 

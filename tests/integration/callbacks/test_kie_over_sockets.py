@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from receiver.tasks.model.task import Task
-from submitter.model import ENDED, TaskId, TaskState
+from submitter.model import ENDED, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.config import WEBHOOK_SECRETS
 from submitter.simulator.platforms.kie import signature
@@ -34,16 +34,10 @@ async def _scene(folder: Path, *, secret: str | None = None, quota: int | None =
             yield service, sim
 
 
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
-
-
 async def _submits(scene: Scene, *faults: str) -> Task:
     service, sim = scene
     sim.plan("kie", [faults])
-    return await _task(service, (await service.post("/v1/tasks", ORDER)).json()["id"])
+    return await service.task((await service.post("/v1/tasks", ORDER)).json()["id"])
 
 
 async def _called_back(sim: Simulator, count: int) -> list[int | None]:
@@ -53,7 +47,7 @@ async def _called_back(sim: Simulator, count: int) -> list[int | None]:
 
 
 async def _until_ended(service: Served, task: Task) -> Task:
-    while (found := await _task(service, task.id)).state not in ENDED:
+    while (found := await service.task(task.id)).state not in ENDED:
         await service.services.reconciler.reconcile_once(limit=8)
         await asyncio.sleep(0.01)
     return found
@@ -67,7 +61,7 @@ async def test_an_end_is_polled_before_it_counts(tmp_path: Path, secret: str | N
         made = sim.records().tasks[0].task_id
         sim.finish(made) if end is TaskState.SUCCEEDED else sim.fail(made, message="the prompt was refused")
         assert set(await _called_back(sim, 2)) == {200}
-        assert (await _task(service, task.id)).state not in ENDED
+        assert (await service.task(task.id)).state not in ENDED
         ended = await _until_ended(service, task)
         assert (ended.state, sim.records().tasks[0].status_queries) == (end, 1)
         assert [len(ended.outputs), ended.error and ended.error.code] == ([1, None] if ended.outputs else [0, "422"])
@@ -91,7 +85,7 @@ async def test_a_pair_that_was_right_once_ends_nothing_with_a_forged_body(tmp_pa
         assert (reply.status_code, reply.json()) == (200, {"verdict": "applied"})  # its documents count no other 2xx
         await service.services.reconciler.reconcile_once(limit=8)
         assert sim.records().tasks[0].status_queries == 1
-        assert (await _task(service, task.id)).state not in ENDED
+        assert (await service.task(task.id)).state not in ENDED
         assert await service.services.store.events.last_seq() == 0
 
 
@@ -110,7 +104,7 @@ async def test_wrong_missing_stale_and_foreign_callbacks_are_refused(tmp_path: P
             (await service.calls_back("/callbacks/kie", **_pair(end))).status_code,
         ]
         assert statuses == [401, 401, 401, 409, 401]
-        assert {(await _task(service, name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.RUNNING}
+        assert {(await service.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.RUNNING}
 
 
 async def test_a_callback_tells_the_id_of_a_submit_whose_reply_was_lost(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from receiver.tasks.lost_submits import NoList
 from receiver.tasks.model.task import Task
-from submitter.model import ENDED, TaskId, TaskState
+from submitter.model import ENDED, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.config import SECRET_KEYS, WEBHOOK_SECRETS
 from submitter.standard_webhooks import webhook_headers
@@ -38,17 +38,11 @@ async def _submits(scene: Scene, video: dict[str, Any], *faults: str) -> Task:
     service, sim = scene
     sim.plan("kling", [faults])
     made = await service.post("/v1/tasks", {"provider": "kling", "video": video})
-    return await _task(service, made.json()["id"])
-
-
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
+    return await service.task(made.json()["id"])
 
 
 async def _until_ended(service: Served, task: Task, *, polling: bool) -> Task:
-    while (found := await _task(service, task.id)).state not in ENDED:
+    while (found := await service.task(task.id)).state not in ENDED:
         if polling:
             await service.services.reconciler.reconcile_once(limit=8)
         await asyncio.sleep(0.01)
@@ -68,7 +62,7 @@ async def test_a_signed_end_ends_the_task_of_either_generation_without_a_poll(
     async with _scene(tmp_path, KLING_WEBHOOK_SECRET=SECRET) as (service, sim):
         task = await _submits((service, sim), video)
         await _attempts(sim, 1)
-        assert (await _task(service, task.id)).state is TaskState.RUNNING
+        assert (await service.task(task.id)).state is TaskState.RUNNING
         sim.finish(sim.records().tasks[0].task_id)
         ended = await _until_ended(service, task, polling=False)
         assert await _attempts(sim, 2) == [204, 204]
@@ -124,8 +118,8 @@ async def test_only_a_rightly_signed_fresh_callback_about_the_own_task_counts(tm
         late = _signed(end | {"status": "processing"})
         for again in (right, late, _signed(end | {"status": "succeeded"})):
             assert (await service.calls_back(path, **again)).status_code == 200
-        assert (await _task(service, "tsk_1")).state is TaskState.FAILED
-        assert (await _task(service, "tsk_2")).state is TaskState.RUNNING
+        assert (await service.task("tsk_1")).state is TaskState.FAILED
+        assert (await service.task("tsk_2")).state is TaskState.RUNNING
         assert await service.services.store.events.last_seq() == 1
 
 

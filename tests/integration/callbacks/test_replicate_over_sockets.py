@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from receiver.tasks.model.task import Task
-from submitter.model import TERMINAL, TaskId, TaskState
+from submitter.model import TERMINAL, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.config import WEBHOOK_SECRETS
 from submitter.simulator.platforms.replicate import signature
@@ -31,15 +31,10 @@ class _Scene:
         self.sim.plan("replicate", [faults])
         video = {"model": "kwaivgi/kling-v3-video", "prompt": "a horse at dawn"}
         order = {"provider": provider, "video": video}
-        return await self.task((await self.service.post("/v1/tasks", order)).json()["id"])
-
-    async def task(self, name: str) -> Task:
-        task = await self.service.services.store.tasks.task(TaskId(name))
-        assert task is not None
-        return task
+        return await self.service.task((await self.service.post("/v1/tasks", order)).json()["id"])
 
     async def ended(self, task: Task, *, polls: bool = False) -> Task:
-        while (found := await self.task(task.id)).state not in TERMINAL:
+        while (found := await self.service.task(task.id)).state not in TERMINAL:
             if polls:
                 await self.service.services.reconciler.reconcile_once(limit=8)
             await asyncio.sleep(0.01)
@@ -99,9 +94,9 @@ async def test_what_is_wrongly_signed_stale_or_of_another_task_ends_nothing(tmp_
         assert (await scene.calls_back(task, secret=None)).status_code == 401
         assert (await scene.calls_back(task, about=other.provider_task_id)).status_code == 409
         assert (await scene.calls_back(task, about="p-of-another-account")).status_code == 409
-        before = (await scene.task(task.id)).next_poll_ms or 0
+        before = (await scene.service.task(task.id)).next_poll_ms or 0
         assert (await scene.calls_back(task, age_s=301)).status_code == 401
-        assert ((await scene.task(task.id)).next_poll_ms or 0) < before  # a stale one is a hint
+        assert ((await scene.service.task(task.id)).next_poll_ms or 0) < before  # a stale one is a hint
         assert await scene.events() == []
 
 
@@ -117,7 +112,7 @@ async def test_without_a_secret_an_end_is_confirmed_by_a_poll(tmp_path: Path) ->
     async with _opened(tmp_path) as scene:
         task = await scene.submits(provider="bare")
         assert (await scene.calls_back(task, secret=None)).status_code == 204
-        assert (await scene.task(task.id)).state not in TERMINAL
+        assert (await scene.service.task(task.id)).state not in TERMINAL
         scene.sim.fail(task.provider_task_id or "", message="no horse found")
         ended = await scene.ended(task, polls=True)
         assert ended.error is not None

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.tasks.model.task import Task
-from submitter.model import TERMINAL, TaskId, TaskState
+from submitter.model import TERMINAL, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.config import KEYS_PATHS
 from submitter.simulator.platforms.dashscope import signed_headers
@@ -37,19 +37,14 @@ class _Scene:
     async def submits(self, faults: str = "", provider: str = "dashscope") -> Task:
         video = VIDEO | ({"prompt": f"a horse #simulate:{faults}"} if faults else {})
         made = (await self.service.post("/v1/tasks", {"provider": provider, "video": video})).json()
-        return await self.task(made["id"])
-
-    async def task(self, name: str) -> Task:
-        task = await self.service.services.store.tasks.task(TaskId(name))
-        assert task is not None
-        return task
+        return await self.service.task(made["id"])
 
     async def was_made_due(self, task: Task) -> bool:
         """Whether its next poll is another than at its submit."""
-        return (await self.task(task.id)).next_poll_ms != task.next_poll_ms
+        return (await self.service.task(task.id)).next_poll_ms != task.next_poll_ms
 
     async def polls_until_ended(self, task: Task) -> Task:
-        while (found := await self.task(task.id)).state not in TERMINAL:
+        while (found := await self.service.task(task.id)).state not in TERMINAL:
             await self.service.services.reconciler.reconcile_once(limit=8)
             await asyncio.sleep(0.01)
         return found

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.tasks.model.task import Task
-from submitter.model import TERMINAL, TaskId, TaskState
+from submitter.model import TERMINAL, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.service import Served, is_problem, served
 
@@ -76,12 +76,7 @@ class _Scene:
 
     async def submits(self, name: str | None = None) -> Task:
         order = {"provider": name or self.provider, "video": PROVIDERS[self.provider].video}
-        return await self.task((await self.service.post("/v1/tasks", order)).json()["id"])
-
-    async def task(self, name: str) -> Task:
-        task = await self.service.services.store.tasks.task(TaskId(name))
-        assert task is not None
-        return task
+        return await self.service.task((await self.service.post("/v1/tasks", order)).json()["id"])
 
     async def calls_back(self, task: Task, word: str, *, about: str | None = None) -> Any:
         path = self.service.callback_path(task.id, task.provider)
@@ -89,7 +84,7 @@ class _Scene:
         return await self.service.calls_back(path, json=body)
 
     async def polls_until_ended(self, task: Task) -> Task:
-        while (found := await self.task(task.id)).state not in TERMINAL:
+        while (found := await self.service.task(task.id)).state not in TERMINAL:
             await self.service.services.reconciler.reconcile_once(limit=8)
             await asyncio.sleep(0.01)
         return found
@@ -129,10 +124,10 @@ async def test_an_end_that_nobody_signed_is_confirmed_by_a_poll_and_gives_no_lin
     words = PROVIDERS[provider]
     async with _opened(tmp_path, provider) as scene:
         task = await scene.submits()
-        before = (await scene.task(task.id)).next_poll_ms or 0
+        before = (await scene.service.task(task.id)).next_poll_ms or 0
         for word in (words.good, words.bad):
             assert (await scene.calls_back(task, word)).status_code == 204
-        hinted = await scene.task(task.id)
+        hinted = await scene.service.task(task.id)
         assert (hinted.state in TERMINAL, hinted.outputs, hinted.error) == (False, (), None)
         assert (hinted.next_poll_ms or 0) < before
         scene.sim.finish(task.provider_task_id or "")
@@ -155,7 +150,7 @@ async def test_changes_that_come_late_or_in_a_flood_cost_no_event_and_no_log_lin
             await scene.polls_until_ended(task)
             replies += [await scene.calls_back(task, word) for word in (words.running, words.bad, words.good)]
         assert {reply.status_code for reply in replies} <= {200, 204}
-        assert (await scene.task(task.id)).state is TaskState.SUCCEEDED
+        assert (await scene.service.task(task.id)).state is TaskState.SUCCEEDED
         assert await scene.events() == ["task.succeeded"]
         timeline = (await scene.service.get(f"/v1/tasks/{task.id}/timeline")).json()
     assert len(timeline["timeline"]) < 12
@@ -180,6 +175,6 @@ async def test_a_token_counts_for_its_own_task_and_account_only(tmp_path: Path, 
         ):
             is_problem(await scene.service.calls_back(path, json=body), 401)
         assert await scene.events() == []
-        assert [(await scene.task(each.id)).next_poll_ms for each in (mine, other, foreign)] == [
+        assert [(await scene.service.task(each.id)).next_poll_ms for each in (mine, other, foreign)] == [
             each.next_poll_ms for each in (mine, other, foreign)
         ]

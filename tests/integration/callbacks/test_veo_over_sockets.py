@@ -11,7 +11,7 @@ import pytest
 from receiver.callbacks.model import make_account_callback_url
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import Task
-from submitter.model import TaskId, TaskState
+from submitter.model import TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.media import video_of
 from submitter.standard_webhooks import webhook_headers
@@ -35,14 +35,8 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
             yield service, sim
 
 
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
-
-
 async def _submitted(service: Served) -> Task:
-    return await _task(service, (await service.post("/v1/tasks", ORDER)).json()["id"])
+    return await service.task((await service.post("/v1/tasks", ORDER)).json()["id"])
 
 
 async def _polled(service: Served, task: Task) -> Task:
@@ -50,7 +44,7 @@ async def _polled(service: Served, task: Task) -> Task:
     await service.services.manual_reconcile.run(
         ManualRequest(condition=condition, mode=ReconcileMode.APPLY, actor="test")
     )
-    return await _task(service, task.id)
+    return await service.task(task.id)
 
 
 def _event(name: str, kind: str = "video.generated") -> bytes:
@@ -69,7 +63,7 @@ async def _posts(
 
 
 async def _is_due(service: Served, task: Task) -> bool:
-    return ((await _task(service, task.id)).next_poll_ms or 0) <= service.services.clock()
+    return ((await service.task(task.id)).next_poll_ms or 0) <= service.services.clock()
 
 
 async def _events(service: Served) -> list[str]:

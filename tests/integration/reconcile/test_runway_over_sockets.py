@@ -8,7 +8,7 @@ import pytest
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import Task
 from receiver.tasks.operator import NotCanceled
-from submitter.model import CancelAccepted, TaskId, TaskState
+from submitter.model import CancelAccepted, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.service import Served, served
 
@@ -31,14 +31,8 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
             yield service, sim
 
 
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
-
-
 async def _submitted(service: Served) -> Task:
-    return await _task(service, (await service.post("/v1/tasks", ORDER)).json()["id"])
+    return await service.task((await service.post("/v1/tasks", ORDER)).json()["id"])
 
 
 async def _polled(service: Served, task: Task) -> Task:
@@ -46,7 +40,7 @@ async def _polled(service: Served, task: Task) -> Task:
     await service.services.manual_reconcile.run(
         ManualRequest(condition=condition, mode=ReconcileMode.APPLY, actor="test")
     )
-    return await _task(service, task.id)
+    return await service.task(task.id)
 
 
 async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:

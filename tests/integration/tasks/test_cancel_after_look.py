@@ -10,7 +10,7 @@ import pytest
 from receiver.tasks.model.task import Task
 from receiver.tasks.operator import NotCanceled
 from submitter.http.messages import HttpReply
-from submitter.model import CancelAccepted, CanceledAtOnce, CancelOutcome, ProviderTaskId, TaskId, TaskState
+from submitter.model import CancelAccepted, CanceledAtOnce, CancelOutcome, ProviderTaskId, TaskState
 from submitter.providers import dashscope
 from submitter.providers.contract import Account
 from submitter.providers.registry import CANCELS_AFTER_LOOK, CANCELS_TASKS
@@ -34,13 +34,7 @@ async def _scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def _submitted(service: Served) -> Task:
-    return await _task(service, (await service.post("/v1/tasks", ORDER)).json()["id"])
-
-
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
+    return await service.task((await service.post("/v1/tasks", ORDER)).json()["id"])
 
 
 async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
@@ -76,7 +70,7 @@ async def test_nothing_is_sent_for_a_task_that_has_gone_on(scene: Scene, monkeyp
     assert isinstance(refused, NotCanceled)
     assert "succeeded would be destroyed; only one that is submitted can be canceled" in refused.reason
     assert sent == []
-    assert ((await _task(service, task.id)).next_poll_ms or 0) <= service.services.clock()
+    assert ((await service.task(task.id)).next_poll_ms or 0) <= service.services.clock()
 
 
 async def test_nothing_is_sent_where_the_look_says_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +89,6 @@ async def test_a_provider_that_forgets_a_canceled_task_ends_it_at_once(
     _count_cancels(monkeypatch, _gone)
     task = await _submitted(service)
     assert await _cancel(service, task) == CancelAccepted()
-    assert (await _task(service, task.id)).state is TaskState.CANCELED
+    assert (await service.task(task.id)).state is TaskState.CANCELED
     (event,) = await service.services.store.events.events(0)
     assert (event.type, event.task_id) == ("task.canceled", task.id)

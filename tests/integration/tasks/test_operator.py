@@ -12,7 +12,7 @@ from receiver.tasks.model.settle import OperatorEnd
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.operator import Identified, NotCanceled, NotIdentified
 from submitter.errors import TransportError
-from submitter.model import CancelAccepted, Denied, ProviderTaskId, TaskId, TaskState, Throttled, Unavailable
+from submitter.model import CancelAccepted, Denied, ProviderTaskId, TaskState, Throttled, Unavailable
 from submitter.simulator import Simulator
 from tests.support.builders import a_task
 from tests.support.service import ORDER, Served, served, served_with_simulator
@@ -28,14 +28,8 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield opened
 
 
-async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(TaskId(name))
-    assert task is not None
-    return task
-
-
 async def _submitted(service: Served, order: dict[str, Any]) -> Task:
-    return await _task(service, (await service.post("/v1/tasks", order)).json()["id"])
+    return await service.task((await service.post("/v1/tasks", order)).json()["id"])
 
 
 async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
@@ -46,12 +40,12 @@ async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(sc
     service, _ = scene
     task = await _submitted(service, AT_DASHSCOPE)
     assert await _cancel(service, task) == CancelAccepted()
-    due = await _task(service, task.id)
+    due = await service.task(task.id)
     assert (due.state, (due.next_poll_ms or 0) <= service.services.clock()) == (TaskState.SUBMITTED, True)
     await service.services.manual_reconcile.run(
         ManualRequest(condition=ReconcileFilter(task=task.id), mode=ReconcileMode.APPLY, actor="test")
     )
-    assert (await _task(service, task.id)).state is TaskState.CANCELED
+    assert (await service.task(task.id)).state is TaskState.CANCELED
     (event,) = await service.services.store.events.events(0)
     assert event.type == "task.canceled"
 
@@ -63,15 +57,15 @@ async def test_a_task_that_waits_no_more_is_not_canceled_and_is_polled(scene: Sc
     refused = await _cancel(service, task)
     assert isinstance(refused, NotCanceled)
     assert "UnsupportedOperation" in refused.reason
-    assert ((await _task(service, task.id)).next_poll_ms or 0) <= service.services.clock()
+    assert ((await service.task(task.id)).next_poll_ms or 0) <= service.services.clock()
 
 
 async def test_after_a_cancel_without_an_answer_the_task_is_polled_all_the_same(tmp_path: Path) -> None:
     async with served(tmp_path) as service:
         await service.has(provider="dashscope")
         with pytest.raises(TransportError):
-            await _cancel(service, await _task(service, "tsk_1"))
-        assert (await _task(service, "tsk_1")).next_poll_ms is not None
+            await _cancel(service, await service.task("tsk_1"))
+        assert (await service.task("tsk_1")).next_poll_ms is not None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +110,7 @@ async def test_the_provider_tells_state_model_and_time_of_an_id(scene: Scene) ->
     assert (seen.state, seen.doubts, seen.found.listed.provider_task_id) == (TaskState.SUBMITTED, (), made)
     assert "dashscope says submitted (PENDING): a model that it does not name, created 20" in str(seen)
     assert str(seen).endswith("0 s after the submit began")
-    assert await _task(service, task.id) == task
+    assert await service.task(task.id) == task
 
 
 async def test_a_finished_task_tells_its_prompt_as_well(scene: Scene) -> None:
@@ -141,7 +135,7 @@ async def test_another_tasks_id_and_a_task_that_is_not_open_cost_no_request(tmp_
         lost = a_task(state=TaskState.UNCERTAIN, provider="dashscope")
         taken = await _identify(service, lost, "p2")
         assert taken == SettleRefused(reason="p2 belongs to another task of dashscope: tsk_2")
-        running = await _identify(service, await _task(service, "tsk_2"), "p3")
+        running = await _identify(service, await service.task("tsk_2"), "p3")
         assert isinstance(running, SettleRefused)
         assert "running under an id that the provider gave" in running.reason
 
